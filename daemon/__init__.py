@@ -1,0 +1,1 @@
+"""The service: folders, routing, workers, schedule, records and its faces."""

@@ -1,0 +1,1 @@
+"""Durable jobs, leases and groups. Names and paths are opaque here: no astronomy."""

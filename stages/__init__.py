@@ -1,0 +1,1 @@
+"""Calibration: steps, kernels, pipelines, associations, references and products."""
