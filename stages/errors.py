@@ -29,6 +29,10 @@ class InputError(CalibrationError):
     """The exposure itself is wrong; no retry will mend it."""
 
 
+class Incomplete(InputError):
+    """The file may still be growing; hopeless only if it stays as it is."""
+
+
 class ReferenceMissing(CalibrationError):
     """A reference file, mapping or context cannot be had now; it may be later."""
 

@@ -1,0 +1,79 @@
+"""Read the cards of a FITS header, and the values in them.
+
+The watching daemon reads two headers of every file that arrives. astropy needs 5 ms
+and 48 MB for that; the fixed layout of FITS 4.0 (section 4) needs only this page.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import TypeAlias
+
+CARD = 80  #: bytes
+
+Value: TypeAlias = bool | int | float | str
+Header: TypeAlias = Mapping[str, Value]
+
+#: what the ground system writes where it has nothing to say
+ABSENT = frozenset({"", "NULL", "N/A", "--"})
+
+_VALUE = re.compile(
+    r" *(?:'(?P<text>(?:[^']|'')*)'"
+    r"|(?P<logical>[TF])(?= |/|$)"
+    r"|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[EDed][+-]?\d+)?)(?= |/|$))"
+)
+
+
+def parse_cards(cards: str) -> dict[str, Value]:
+    """Give each keyword its value; of a repeated keyword, the first.
+
+    Comments, HIERARCH cards, complex numbers and cards without a value are left out.
+    Long strings are put together from their CONTINUE cards.
+    """
+    values: dict[str, Value] = {}
+    unfinished = ""
+    for start in range(0, len(cards), CARD):
+        card = cards[start : start + CARD]
+        keyword = card[:8].rstrip()
+        if keyword == "CONTINUE" and unfinished:
+            value = _value(card[8:])
+            keyword, value = unfinished, f"{values.pop(unfinished)}"[:-1] + f"{value or ''}"
+        elif card[8:10] == "= " and keyword not in values:
+            value = _value(card[10:])
+        else:
+            value = None
+        unfinished = keyword if isinstance(value, str) and value.endswith("&") else ""
+        if value is not None:
+            values[keyword] = value
+    return values
+
+
+def _value(field: str) -> Value | None:
+    found = _VALUE.match(field)
+    if found is None:
+        return None
+    if (text := found["text"]) is not None:
+        return text.replace("''", "'").rstrip()
+    if found["logical"]:
+        return found["logical"] == "T"
+    number = found["number"].upper().replace("D", "E")
+    return float(number) if "." in number or "E" in number else int(number)
+
+
+def text(header: Header, keyword: str) -> str:
+    """The value as trimmed text; empty where the keyword is missing or says nothing (`ABSENT`)."""
+    value = str(header.get(keyword, "")).strip()
+    return "" if value.upper() in ABSENT else value
+
+
+def integer(header: Header, keyword: str) -> int | None:
+    """The value as a whole number; None where there is none."""
+    value = header.get(keyword)
+    if isinstance(value, str):
+        return int(value) if value.strip().isdecimal() else None
+    return None if value is None else int(value)
+
+
+def flag(header: Header, keyword: str) -> bool:
+    """Whether the keyword is set; the letters T and F of older files count as logicals."""
+    value = header.get(keyword, False)
+    return value.strip().upper() in {"T", "TRUE"} if isinstance(value, str) else bool(value)
