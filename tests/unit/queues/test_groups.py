@@ -1,0 +1,151 @@
+"""Groups: when they fire, and that they fire once for each change."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from calwebbd.queues.groups import Clocks, Group, Member, judge
+from calwebbd.queues.job import NewJob
+from calwebbd.queues.store import Store
+
+CLOCKS = Clocks(quiet_s=10.0, hard_s=100.0)
+
+
+def member(name: str, value: str | None = "v", failed: str | None = None) -> Member:
+    return Member(name=name, facts="", value=value, failed=failed)
+
+
+def group(*members: Member, listed: bool = False, wanted: int | None = None, busy: bool = False) -> Group:
+    return Group(
+        name="g",
+        state="open",
+        listed=listed,
+        wanted=wanted,
+        version=0,
+        payload="",
+        reason="",
+        opened_at=0.0,
+        changed_at=50.0,
+        busy=busy,
+        members=members,
+    )
+
+
+def test_a_list_fires_with_its_last_member() -> None:
+    assert judge(group(member("a"), member("b"), listed=True), CLOCKS, 0.0).fire
+
+
+def test_a_list_waits_for_ever_and_names_what_is_missing() -> None:
+    verdict = judge(group(member("a"), member("b", None), listed=True), CLOCKS, 1e9, hurry=True)
+    assert (verdict.fire, verdict.reason) == (False, "waits for b")
+
+
+def test_a_complete_count_fires_after_the_quiet_clock() -> None:
+    whole = group(member("a"), member("b"), wanted=2)
+    assert judge(whole, CLOCKS, 59.9).at == 60.0
+    assert judge(whole, CLOCKS, 60.0).fire
+
+
+def test_an_incomplete_count_fires_after_the_hard_clock_and_says_so() -> None:
+    part = group(member("a"), wanted=2)
+    assert judge(part, CLOCKS, 99.0).at == 100.0
+    assert judge(part, CLOCKS, 100.0).reason == "1 of 2 members are there, no more came in time"
+
+
+def test_a_failed_member_is_not_waited_for() -> None:
+    assert judge(group(member("a"), member("b", None, "bad"), wanted=2), CLOCKS, 60.0).fire
+
+
+def test_without_a_count_the_quiet_clock_decides() -> None:
+    assert judge(group(member("a")), CLOCKS, 60.0).fire
+
+
+def test_nobody_is_timed_out_on_our_own_backlog() -> None:
+    assert not judge(group(member("a"), wanted=2, busy=True), CLOCKS, 1e9, hurry=True).fire
+
+
+def test_when_nothing_else_is_left_to_do_the_clocks_are_over() -> None:
+    assert judge(group(member("a"), member("b", None), wanted=3), CLOCKS, 0.0, hurry=True).fire
+
+
+def test_an_empty_group_never_fires() -> None:
+    assert not judge(group(member("a", None)), CLOCKS, 1e9, hurry=True).fire
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "queue.db")
+    yield store
+    store.close()
+
+
+def test_a_group_fires_once_and_again_for_a_late_member(store: Store) -> None:
+    store.open_group("g", "payload", now=0.0)
+    store.join_group("g", "a", "", now=0.0)
+    assert store.satisfy("g", "a", "v", now=1.0)
+    assert store.fire("g", "complete", now=2.0)
+    assert not store.fire("g", "complete", now=2.0)
+    assert store.open_groups() == []
+    store.join_group("g", "late", "", now=3.0)
+    assert store.satisfy("g", "late", "v", now=4.0)
+    assert store.fire("g", "complete", now=5.0)
+    assert store.group("g").version == 2
+
+
+def test_the_same_value_again_does_not_reopen_a_group(store: Store) -> None:
+    store.open_group("g", "", now=0.0)
+    store.join_group("g", "a", "", now=0.0)
+    store.satisfy("g", "a", "v", now=1.0)
+    store.fire("g", "", now=2.0)
+    store.join_group("g", "a", "", now=3.0)
+    assert not store.satisfy("g", "a", "v", now=3.0)
+    assert store.open_groups() == []
+    assert store.satisfy("g", "a", "better", now=3.0)
+    assert [g.name for g in store.open_groups()] == ["g"]
+
+
+def test_a_list_outranks_a_count_and_keeps_what_is_satisfied(store: Store) -> None:
+    store.open_group("g", "counted", now=0.0, wanted=5)
+    store.join_group("g", "a", "", now=0.0)
+    store.join_group("g", "stray", "", now=0.0)
+    store.satisfy("g", "a", "v", now=1.0)
+    store.list_group("g", "listed", ["a", "b"], now=2.0)
+    store.join_group("g", "stray", "", now=3.0)
+    found = store.group("g")
+    assert (found.listed, found.payload, found.wanted) == (True, "listed", None)
+    assert [(m.name, m.value) for m in found.members] == [("a", "v"), ("b", None)]
+
+
+def test_seeing_a_list_again_changes_nothing(store: Store) -> None:
+    store.list_group("g", "listed", ["a"], now=0.0)
+    store.satisfy("g", "a", "v", now=1.0)
+    store.fire("g", "", now=2.0)
+    store.list_group("g", "listed", ["a"], now=3.0)
+    assert store.open_groups() == []
+
+
+def test_a_group_is_busy_while_a_job_feeds_it(store: Store) -> None:
+    store.open_group("g", "", now=0.0)
+    new = NewJob(key="k", stage="s", subject="a", priority=1, mem_mb=1, payload="", feeds="g")
+    store.put(new, now=0.0)
+    assert store.open_groups()[0].busy
+    taken = store.claim("w", 0.0, lease_s=1.0, budget_mb=10)
+    assert taken is not None
+    store.publish(taken, "", now=1.0)
+    store.finish(taken, now=1.0)
+    assert not store.open_groups()[0].busy
+
+
+def test_groups_are_found_by_the_names_of_their_members(store: Store) -> None:
+    store.list_group("g", "", ["a", "b"], now=0.0)
+    store.list_group("h", "", ["b"], now=0.0)
+    assert store.awaiting("b") == ["g", "h"]
+
+
+def test_a_member_that_came_after_all_counts(store: Store) -> None:
+    store.list_group("g", "", ["a"], now=0.0)
+    store.give_up("g", "a", "quarantined")
+    assert store.group("g").members[0].failed == "quarantined"
+    store.satisfy("g", "a", "v", now=1.0)
+    assert store.group("g").members[0].failed is None
