@@ -1,0 +1,167 @@
+"""Compiled loops: arrays in, arrays out.
+
+Each kernel states its argument types, so that all of them can be compiled once,
+into one cache (`warm`), before any exposure is calibrated; after that no process
+writes to the cache. The cache's folder is named for everything its content
+depends on, so that an upgrade makes a new one and old processes keep theirs.
+
+A kernel that works by rows takes ``start, stop`` first; `by_rows` runs it in
+threads. Rows do not see each other, so the result is the same to the last bit for
+any number of threads.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib
+import os
+import pkgutil
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numba
+from numba.core.sigutils import normalize_signature
+
+ROWS_AT_A_TIME = 32  # enough work for a thread, few enough that the last one does not lag
+
+
+def _sources() -> list[Path]:
+    return sorted(Path(__file__).resolve().parent.glob("*.py"))
+
+
+def _stamp() -> str:
+    """Changes with the kernels' source, numba, the Python and the processor."""
+    digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()} {_processor()}".encode())
+    for source in _sources():
+        stat = source.stat()
+        digest.update(f"{source} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    return next((line for line in text.splitlines() if line.startswith("model name")), platform.machine())
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels live: below CALWEBBD_CACHE, or the user's cache folder."""
+    base = os.environ.get("CALWEBBD_CACHE") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "calwebbd"
+    )
+    return Path(base) / f"kernels-{_stamp()}"
+
+
+numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
+KERNELS: list[Kernel] = []
+
+
+class Kernel:
+    """A compiled function with one declared signature, compiled or loaded at its first call.
+
+    Arguments of other types are a TypeError, so that nothing is ever compiled unasked.
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: str) -> None:
+        self.python = function
+        self.signature = signature
+        self._lock = Lock()
+        self.dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        KERNELS.append(self)
+
+    def compile(self) -> None:
+        """Compile, or load from the cache; nothing if that has been done."""
+        with self._lock:
+            if not self.dispatcher.signatures:
+                self.dispatcher.compile(normalize_signature(self.signature)[0])
+                self.dispatcher.disable_compile()
+
+    def __call__(self, *args: Any) -> Any:
+        if not self.dispatcher.signatures:
+            self.compile()
+        return self.dispatcher(*args)
+
+
+def kernel(signature: str) -> Callable[[Callable[..., Any]], Kernel]:
+    """Declare a compiled loop with the types of its arguments: ``kernel("(i8, i8, f4[:, ::1])")``."""
+
+    def declare(function: Callable[..., Any]) -> Kernel:
+        return Kernel(function, signature)
+
+    return declare
+
+
+def helper(function: Callable[..., Any]) -> Any:
+    """Declare a small function that kernels inline; it is not called from Python."""
+    return numba.njit(nogil=True, error_model="numpy", inline="never")(function)
+
+
+def threads() -> int:
+    """Threads one calibration may use: CALWEBBD_THREADS, or the processors it may run on."""
+    wanted = os.environ.get("CALWEBBD_THREADS")
+    return max(1, int(wanted)) if wanted else len(os.sched_getaffinity(0))
+
+
+@cache
+def _pool(process: int, workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="rows")
+
+
+def in_threads(tasks: list[Callable[[], Any]]) -> list[Any]:
+    """Results of the tasks, in order, run in as many threads as this calibration may use."""
+    workers = threads()
+    if workers == 1 or len(tasks) == 1:
+        return [task() for task in tasks]
+    return [future.result() for future in [_pool(os.getpid(), workers).submit(task) for task in tasks]]
+
+
+def by_rows(loop: Callable[..., Any], rows: int, *args: Any) -> None:
+    """Call ``loop(start, stop, *args)`` for all rows, in blocks, in threads."""
+
+    def task(start: int) -> Callable[[], Any]:
+        return lambda: loop(start, min(rows, start + ROWS_AT_A_TIME), *args)
+
+    in_threads([task(start) for start in range(0, rows, ROWS_AT_A_TIME)])
+
+
+@contextmanager
+def _sole_writer(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def is_warm() -> bool:
+    """True when every kernel is in the cache."""
+    return (cache_folder() / "complete").exists()
+
+
+def warm(progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+    """Compile every kernel into the cache; one process does it, others wait for it."""
+    if is_warm():
+        return
+    with _sole_writer(cache_folder()):
+        if is_warm():
+            return
+        for module in pkgutil.iter_modules(__path__, __name__ + "."):
+            importlib.import_module(module.name)
+        for done, each in enumerate(KERNELS):
+            progress(done, len(KERNELS))
+            each.compile()
+        progress(len(KERNELS), len(KERNELS))
+        (cache_folder() / "complete").touch()
+
+
+__all__ = ["KERNELS", "Kernel", "by_rows", "helper", "in_threads", "is_warm", "kernel", "threads", "warm"]

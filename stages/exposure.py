@@ -1,0 +1,156 @@
+"""Exposures in memory: what steps receive and return.
+
+A step owns the exposure it is given and may change its arrays in place: a ramp
+is the largest thing in memory and exists once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+GroupDQ = NDArray[np.uint8]
+PixelDQ = NDArray[np.uint32]
+Table = NDArray[np.void]
+Value = str | int | float | bool
+
+
+class Header(dict[str, Value]):
+    """Keywords of the primary and SCI headers, by their FITS names.
+
+    Where both headers hold a keyword (V2_REF of the guide star and of the
+    aperture), this is the one of SCI; `shadowed` keeps the primary one.
+    """
+
+    def __init__(self, *args: Any, shadowed: dict[str, Value] | None = None, **kwargs: Value) -> None:
+        super().__init__(*args, **kwargs)
+        self.shadowed: dict[str, Value] = dict(shadowed or {})
+
+    def copy(self) -> Header:
+        return Header(self, shadowed=self.shadowed)
+
+    def text(self, keyword: str, default: str = "") -> str:
+        """Upper case, trimmed; `default` if absent."""
+        return str(self.get(keyword, default)).strip().upper()
+
+    def integer(self, keyword: str, default: int | None = None) -> int:
+        """KeyError if absent and there is no default."""
+        value = self.get(keyword)
+        if value is None or value == "":
+            if default is None:
+                raise KeyError(keyword)
+            return default
+        return int(value)
+
+    def real(self, keyword: str, default: float | None = None) -> float:
+        """KeyError if absent and there is no default."""
+        value = self.get(keyword)
+        if value is None or value == "":
+            if default is None:
+                raise KeyError(keyword)
+            return default
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Subarray:
+    """The part of a detector that was read: zero-based corner and size, pixels, science frame."""
+
+    x: int
+    y: int
+    nx: int
+    ny: int
+
+    @classmethod
+    def of(cls, header: Header, ny: int, nx: int) -> Subarray:
+        """From SUBSTRT1/2; the array's own shape overrides SUBSIZE1/2."""
+        return cls(header.integer("SUBSTRT1", 1) - 1, header.integer("SUBSTRT2", 1) - 1, nx, ny)
+
+    @property
+    def full(self) -> bool:
+        return (self.x, self.y) == (0, 0)
+
+
+@dataclass(eq=False)
+class Exposure:
+    """What every kind of exposure has.
+
+    `metadata` holds what has no keyword, by its dotted path in the JWST metadata
+    tree (``meta.resample.kernel``). `group_id` and `file` say where it came from.
+    """
+
+    header: Header
+    sci: Float
+    metadata: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    file: str = field(default="", kw_only=True)
+
+    @property
+    def subarray(self) -> Subarray:
+        return Subarray.of(self.header, *self.sci.shape[-2:])
+
+
+@dataclass(eq=False)
+class Ramp(Exposure):
+    """Raw or corrected ramps.
+
+    sci : (nints, ngroups, ny, nx), DN
+    groupdq : as sci
+    pixeldq : (ny, nx)
+    zeroframe : (nints, ny, nx), DN; 0 means bad
+    average_dark_current : (ny, nx) or scalar, e-/s; set by dark_current
+    """
+
+    groupdq: GroupDQ
+    pixeldq: PixelDQ
+    zeroframe: Float | None = None
+    refout: Float | None = None
+    int_times: Table | None = None
+    group: Table | None = None
+    average_dark_current: Float | float = 0.0
+
+
+@dataclass(eq=False)
+class Image(Exposure):
+    """A count-rate or calibrated exposure: whole, or by integration.
+
+    sci, err, dq, var_poisson, var_rnoise, var_flat : (ny, nx) or (nints, ny, nx)
+    area : (ny, nx), relative solid angle of pixels
+    wcs : the gwcs from detector pixels (0-based) to the sky, once assigned
+    """
+
+    err: Float
+    dq: PixelDQ
+    var_poisson: Float
+    var_rnoise: Float
+    var_flat: Float | None = None
+    area: Float | None = None
+    int_times: Table | None = None
+    wcs: Any = None
+
+    @property
+    def by_integration(self) -> bool:
+        return self.sci.ndim == 3
+
+
+@dataclass(eq=False)
+class Mosaic(Exposure):
+    """Exposures combined on one rectified grid.
+
+    sci, err, wht, var_poisson, var_rnoise, var_flat : (ny, nx)
+    con : (nplanes, ny, nx) int32; bit k % 32 of plane k // 32 is set where input k contributed
+    hdrtab : one row of header keywords for each input
+    wcs : the gwcs of the grid
+    """
+
+    err: Float | None = None
+    wht: Float | None = None
+    con: NDArray[np.int32] | None = None
+    var_poisson: Float | None = None
+    var_rnoise: Float | None = None
+    var_flat: Float | None = None
+    hdrtab: Table | None = None
+    wcs: Any = None

@@ -1,0 +1,145 @@
+"""Which pipelines calibrate which exposures.
+
+The tables follow the JWST documentation, "Pipeline stages by exposure type", and name all
+pipelines; `pipeline_for` offers only those that this version has.
+"""
+
+from typing import NamedTuple
+
+from calwebbd.stages.header import Header, flag, integer, text
+
+#: what this version can run; `stages.pipelines` holds them, but imports their kernels too
+AVAILABLE = frozenset({"detector1", "image2", "image3"})
+
+DARKS = frozenset(
+    {"NRC_DARK", "MIR_DARKALL", "MIR_DARKIMG", "MIR_DARKMRS", "NIS_DARK", "NRS_DARK", "FGS_DARK"}
+)
+GUIDE_STARS = frozenset(
+    {"FGS_ID-IMAGE", "FGS_ID-STACK", "FGS_ACQ1", "FGS_ACQ2", "FGS_TRACK", "FGS_FINEGUIDE"}
+)
+CORONAGRAPHS = frozenset({"NRC_CORON", "MIR_LYOT", "MIR_4QPM"})
+TIME_SERIES = frozenset({"NRC_TSIMAGE", "NRC_TSGRISM", "NRS_BRIGHTOBJ"})
+
+#: stage 2 and stage 3 of science exposures
+SCIENCE = {
+    **dict.fromkeys(("NRC_IMAGE", "MIR_IMAGE", "NIS_IMAGE", "FGS_IMAGE"), ("image2", "image3")),
+    "NRC_TSIMAGE": ("image2", "tso3"),
+    **dict.fromkeys(sorted(CORONAGRAPHS), ("image2", "coron3")),
+    "NIS_AMI": ("image2", "ami3"),
+    **dict.fromkeys(("MIR_LRS-FIXEDSLIT", "MIR_MRS", "MIR_WFSS"), ("spec2", "spec3")),
+    **dict.fromkeys(("NIS_SOSS", "NIS_WFSS", "NRC_WFSS"), ("spec2", "spec3")),
+    **dict.fromkeys(("NRS_FIXEDSLIT", "NRS_IFU", "NRS_MSASPEC"), ("spec2", "spec3")),
+    **dict.fromkeys(("MIR_LRS-SLITLESS", "NRC_TSGRISM", "NRS_BRIGHTOBJ"), ("spec2", "tso3")),
+}
+#: acquisitions, focus and other images: they end with stage 2
+ACQUISITIONS = frozenset(
+    "FGS_FOCUS MIR_CORONCAL MIR_TACONFIRM MIR_TACQ NIS_FOCUS NIS_TACONFIRM NIS_TACQ NRC_FOCUS NRC_TACONFIRM "
+    "NRC_TACQ NRS_CONFIRM NRS_FOCUS NRS_IMAGE NRS_MIMF NRS_MSATA NRS_TACONFIRM NRS_TACQ NRS_TASLIT "
+    "NRS_VERIFY NRS_WATA".split()
+)
+LAMPS = frozenset({"NRS_AUTOFLAT", "NRS_AUTOWAVE", "NRS_LAMP"})
+#: flats, lamps and external calibration: they end with stage 1
+CALIBRATIONS = frozenset(
+    "FGS_INTFLAT FGS_SKYFLAT MIR_FLATIMAGE MIR_FLATIMAGE-EXT MIR_FLATMRS MIR_FLATMRS-EXT NIS_EXTCAL NIS_LAMP "
+    "NRC_FLAT NRC_GRISM NRC_LED NRC_WFSC".split()
+)
+EXP_TYPES = DARKS | GUIDE_STARS | SCIENCE.keys() | ACQUISITIONS | LAMPS | CALIBRATIONS
+
+
+class Route(NamedTuple):
+    """The pipeline that takes a file, or None and why."""
+
+    pipeline: str | None
+    reason: str = ""
+
+
+def exp_type(header: Header) -> str:
+    return text(header, "EXP_TYPE").upper()
+
+
+def is_tso(header: Header) -> bool:
+    """Whether steps treat the exposure as a time series: one integration is none."""
+    return _observed_as_series(header) and (integer(header, "NINTS") or 0) > 1
+
+
+def is_wavefront(header: Header) -> bool:
+    """Whether the visit measures the wavefront; its images are combined in pairs."""
+    return "WFSC" in text(header, "VISITYPE").upper()
+
+
+def stage1(header: Header) -> str | None:
+    kind = exp_type(header)
+    if kind not in EXP_TYPES:
+        return None
+    return "dark" if kind in DARKS else "guider" if kind in GUIDE_STARS else "detector1"
+
+
+def stage2(header: Header) -> str | None:
+    kind = exp_type(header)
+    if kind in ACQUISITIONS:
+        return "image2"
+    if kind in LAMPS:
+        return "image2" if text(header, "GRATING").upper() == "MIRROR" else "spec2"
+    return SCIENCE.get(kind, (None, None))[0]
+
+
+def stage3(header: Header) -> str | None:
+    kind = exp_type(header)
+    pipeline = SCIENCE.get(kind, (None, None))[1]
+    if pipeline and _observed_as_series(header):
+        return "tso3"
+    if pipeline == "image3" and is_wavefront(header):
+        return "wfs-image3"
+    return pipeline
+
+
+def stage2_input(header: Header) -> str:
+    """The stage-1 product that stage 2 takes: ``rateints`` where integrations matter, else ``rate``.
+
+    A full-frame NRC_CORON exposure of a detector without the occulted target is an
+    ordinary image.
+    """
+    kind = exp_type(header)
+    series = _observed_as_series(header) or kind == "NIS_AMI"
+    return "rateints" if series or (kind in CORONAGRAPHS and _occulted(header)) else "rate"
+
+
+def pipeline_for(header: Header, kind: str) -> Route:
+    """Choose the pipeline for a file of this header and kind (its suffix)."""
+    name = exp_type(header) or "no EXP_TYPE"
+    if kind in {"uncal", "ramp"}:
+        pipeline = stage1(header)
+    elif kind in {"rate", "rateints"}:
+        wanted = stage2_input(header)
+        both = exp_type(header) == "NRC_CORON" and wanted == "rateints" and _full(header)
+        if kind != wanted and not both:
+            return Route(None, f"stage 2 takes the {wanted} product of {name}, not {kind}")
+        pipeline = stage2(header)
+    elif kind in {"cal", "calints"}:
+        pipeline = stage3(header)
+        if pipeline == "image3" and kind != "cal":
+            return Route(None, f"calwebb_image3 takes cal products, not {kind}")
+    else:
+        return Route(None, f"no pipeline starts from {kind} products")
+    if pipeline is None:
+        return Route(None, f"{name} has no pipeline that starts from {kind} products")
+    if pipeline not in AVAILABLE:
+        return Route(None, f"calwebb_{pipeline} is not available in this version")
+    return Route(pipeline)
+
+
+def _observed_as_series(header: Header) -> bool:
+    """TSOVISIT covers the whole visit, but not its target acquisition."""
+    kind = exp_type(header)
+    return kind in TIME_SERIES or (flag(header, "TSOVISIT") and kind in SCIENCE)
+
+
+def _full(header: Header) -> bool:
+    return text(header, "SUBARRAY").upper() == "FULL"
+
+
+def _occulted(header: Header) -> bool:
+    """Whether the detector has the coronagraph's target on it; of short-wave NIRCam one has."""
+    mask, detector = text(header, "PUPIL").upper(), text(header, "DETECTOR").upper()
+    free = {"MASKBAR": {"NRCA1", "NRCA2", "NRCA3"}, "MASKRND": {"NRCA1", "NRCA3", "NRCA4"}}
+    return not (_full(header) and detector in free.get(mask, set()))

@@ -1,0 +1,118 @@
+"""Write products in the JWST formats.
+
+Names, types and places of everything come from the schemas of stdatamodels, so
+that a product is valid by construction. It appears whole or not at all: it is
+written beside its final place, and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stdatamodels.jwst import datamodels
+from stdatamodels.schema import walk_schema
+
+from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic, Ramp, Value
+
+RAMP = {"sci": "data"} | {name: name for name in ("pixeldq", "groupdq", "zeroframe", "refout")}
+IMAGE = {"sci": "data"} | {
+    name: name for name in ("err", "dq", "var_poisson", "var_rnoise", "var_flat", "area", "int_times")
+}
+MOSAIC = {"sci": "data"} | {
+    name: name for name in ("err", "wht", "con", "var_poisson", "var_rnoise", "var_flat", "hdrtab")
+}
+
+
+def write(product: Exposure, path: Path) -> Path:
+    """Write `product` as `path`, atomically; its FILENAME becomes the file's own name."""
+    model_type, names = _model(product)
+    with model_type(_tree(product, model_type)) as model:
+        for ours, theirs in names.items():
+            value = getattr(product, ours)
+            if value is not None:
+                setattr(model, theirs, value)
+        if isinstance(product, Ramp):
+            _complete_ramp(product, model)
+        wcs = getattr(product, "wcs", None)
+        if wcs is not None:
+            model.meta.wcs = wcs
+        model.meta.filename = path.name
+        partial = path.with_name(f".{path.name}.partial.fits")
+        try:
+            model.to_fits(partial, overwrite=True)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    return path
+
+
+def _model(product: Exposure) -> tuple[type, dict[str, str]]:
+    if isinstance(product, Ramp):
+        return datamodels.RampModel, RAMP
+    if isinstance(product, Mosaic):
+        return datamodels.ImageModel, MOSAIC
+    if isinstance(product, Image):
+        return (datamodels.CubeModel if product.by_integration else datamodels.ImageModel), IMAGE
+    raise TypeError(f"no product is a {type(product).__name__}")
+
+
+def _complete_ramp(ramp: Ramp, model: Any) -> None:
+    for name in ("group", "int_times"):
+        table = getattr(ramp, name)
+        if table is not None:
+            setattr(model, name, table)
+    if isinstance(ramp.average_dark_current, np.ndarray):
+        model.average_dark_current = ramp.average_dark_current
+
+
+@cache
+def _places(model_type: type) -> dict[str, tuple[tuple[str, str], ...]]:
+    """For each keyword, the (HDU, dotted path) pairs at which the schema has it."""
+    places: dict[str, list[tuple[str, str]]] = {}
+
+    def visit(schema: Any, path: Any, *_: Any) -> None:
+        keyword = schema.get("fits_keyword")
+        if keyword and "items" not in path:
+            places.setdefault(keyword, []).append((schema.get("fits_hdu", "PRIMARY"), ".".join(path)))
+
+    with model_type() as model:
+        walk_schema(model.schema, visit)
+    return {keyword: tuple(found) for keyword, found in places.items()}
+
+
+def _tree(product: Exposure, model_type: type) -> dict[str, Any]:
+    """The metadata tree: keywords at their paths, unknown ones as extra cards of the primary header."""
+    tree: dict[str, Any] = {}
+    extra: list[list[Any]] = []
+    places = _places(model_type)
+    for keyword, value in _products_own(product.header).items():
+        if keyword not in places:
+            extra.append([keyword, value, ""])
+            continue
+        for hdu, path in places[keyword]:
+            of_err = hdu == "ERR" and not isinstance(product, Ramp)  # BUNIT
+            if len(places[keyword]) == 1 or hdu == "SCI" or of_err:
+                _put(tree, path, value)
+            elif keyword in product.header.shadowed:
+                _put(tree, path, product.header.shadowed[keyword])
+    for path, value in product.metadata.items():
+        _put(tree, path, value)
+    if extra:
+        tree["extra_fits"] = {"PRIMARY": {"header": extra}}
+    return tree
+
+
+def _products_own(header: Header) -> dict[str, Value]:
+    """Without those that the writer sets itself."""
+    return {k: v for k, v in header.items() if k not in ("DATAMODL", "FILENAME", "DATE")}
+
+
+def _put(tree: dict[str, Any], path: str, value: Any) -> None:
+    *parents, leaf = path.split(".")
+    for name in parents:
+        tree = tree.setdefault(name, {})
+    tree[leaf] = value

@@ -1,0 +1,137 @@
+"""The parameters a step runs with, and where each came from.
+
+Weak to strong: code default, the step's ``pars-`` reference, the pipeline's
+``pars-`` reference, then the layers that the caller gives (site configuration,
+command line). Source: specification crds §7.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from calwebbd.stages.errors import ParameterError
+from calwebbd.stages.step import Pipeline, Step
+
+Settings = Mapping[str, Mapping[str, Any]]  # step -> parameter -> value
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings of one origin; `strict` if an unknown name in it is an error."""
+
+    origin: str
+    settings: Settings
+    strict: bool = True
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What one step runs with.
+
+    values : instance of the step's parameter dataclass
+    origins : parameter -> name of the layer that set it
+    skip : whether it is switched off; overrides : CRDS type -> file to use instead
+    """
+
+    values: Any
+    origins: Mapping[str, str]
+    skip: bool
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def record(self) -> dict[str, list[Any]]:
+        """Parameter -> [value, origin], for the records."""
+        values = dataclasses.asdict(self.values) | {"skip": self.skip}
+        values |= {f"override_{kind}": file for kind, file in self.overrides.items()}
+        return {name: [value, self.origins.get(name, "default")] for name, value in values.items()}
+
+
+def check(pipelines: Sequence[Pipeline], layers: Sequence[Layer]) -> None:
+    """Raise ParameterError for a strict setting of a step that none of the pipelines has."""
+    known = {step.name for pipeline in pipelines for step in pipeline.steps}
+    for layer in layers:
+        for name in layer.settings:
+            if layer.strict and name not in known:
+                steps = ", ".join(sorted(known))
+                raise ParameterError(f"{layer.origin} sets step {name!r}, which is none of {steps}")
+
+
+def effective(step: Step, layers: Sequence[Layer]) -> Effective:
+    """Merge the layers, weak to strong, over the step's defaults."""
+    kinds = typing.get_type_hints(step.params)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    overrides: dict[str, str] = {}
+    skip = step.skip
+    for layer in layers:
+        for name, raw in layer.settings.get(step.name, {}).items():
+            if name == "skip":
+                skip = _convert(raw, bool, f"{step.name}.skip")
+            elif name.startswith("override_"):
+                overrides[name.removeprefix("override_")] = str(raw)
+            elif name in kinds:
+                values[name] = _convert(raw, kinds[name], f"{step.name}.{name}")
+            elif layer.strict:
+                raise ParameterError(f"{layer.origin} sets {step.name}.{name}, which the step does not have")
+            else:
+                continue
+            origins[name] = layer.origin
+    return Effective(step.params(**values), origins, skip, overrides)
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """``["jump.rejection_threshold=5"]`` as settings; values stay text until a step needs them."""
+    settings: dict[str, dict[str, str]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        step, dot, parameter = name.strip().partition(".")
+        if not (equals and dot and step and parameter):
+            raise ParameterError(f"{text!r} is not STEP.PARAM=VALUE")
+        settings.setdefault(step, {})[parameter] = value.strip()
+    return settings
+
+
+def _convert(raw: Any, kind: Any, name: str) -> Any:
+    """`raw` as a value of type `kind`; texts are read as the command line gives them."""
+    choices = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    for choice in choices:
+        try:
+            return _as_one(raw, choice)
+        except (TypeError, ValueError):
+            continue
+    wanted = " or ".join(getattr(c, "__name__", str(c)) for c in choices)
+    raise ParameterError(f"{name} cannot be {raw!r}: it takes {wanted}")
+
+
+def _as_one(raw: Any, kind: Any) -> Any:
+    if kind is type(None):
+        if raw is None or str(raw).strip().lower() in ("none", ""):
+            return None
+    elif typing.get_origin(kind) is typing.Literal:
+        if raw in typing.get_args(kind):
+            return raw
+    elif kind is bool:
+        if isinstance(raw, bool):
+            return raw
+        return {"true": True, "false": False}.get(str(raw).lower()) or _reject_unless_false(raw)
+    elif kind is int and not isinstance(raw, bool):
+        if float(raw) == int(float(raw)):
+            return int(float(raw))
+    elif kind is float and not isinstance(raw, bool):
+        return float(raw)
+    elif kind is str and raw is not None:
+        return str(raw)
+    elif typing.get_origin(kind) is tuple:
+        parts = str(raw).replace(",", " ").split() if isinstance(raw, str) else list(raw)
+        return tuple(_as_one(p, typing.get_args(kind)[0]) for p in parts)
+    raise ValueError(raw)
+
+
+def _reject_unless_false(raw: Any) -> bool:
+    if str(raw).lower() != "false":
+        raise ValueError(raw)
+    return False

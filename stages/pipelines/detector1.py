@@ -1,0 +1,18 @@
+"""calwebb_detector1: detector ramps to count rates."""
+
+from __future__ import annotations
+
+from calwebbd.stages.exposure import Exposure, Ramp
+from calwebbd.stages.run import Run
+from calwebbd.stages.step import pipeline
+from calwebbd.stages.steps.dq_init import dq_init
+from calwebbd.stages.steps.group_scale import group_scale
+
+NIR = (group_scale, dq_init)
+
+
+@pipeline(reads=("uncal", "ramp"), writes=("rate", "rateints", "ramp"), steps=NIR)
+def detector1(run: Run, ramp: Ramp) -> dict[str, Exposure]:
+    """Correct a ramp and fit its slope (specification detector1 §2)."""
+    ramp = run.steps(NIR, ramp)
+    return {"ramp": ramp}

@@ -1,0 +1,139 @@
+"""Reference files, opened when a step asks for them and cut to the exposure's subarray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calwebbd.stages import flags
+from calwebbd.stages.errors import ReferenceMissing
+from calwebbd.stages.exposure import Float, Header, PixelDQ, Subarray, Table
+from calwebbd.stages.fits.arrays import open_fits, read_array, read_table
+
+
+class Reference:
+    """One reference file of an exposure.
+
+    Arrays come in native byte order, their last two axes cut to the subarray of the
+    exposure unless they already have its shape; each call reads them anew, so that
+    nothing stays in memory that no step holds.
+    """
+
+    def __init__(self, kind: str, path: Path, subarray: Subarray) -> None:
+        self.kind = kind
+        self.path = path
+        self.subarray = subarray
+
+    @property
+    def header(self) -> Header:
+        """Keywords of the primary header."""
+        with self._open() as hdus:
+            return Header({k: v for k, v in hdus[0].header.items() if k})
+
+    def has(self, name: str) -> bool:
+        """True if there is an extension of this name with data in it."""
+        with self._open() as hdus:
+            return name in hdus and hdus[name].header["NAXIS"] > 0
+
+    def shape(self, name: str = "SCI") -> tuple[int, ...]:
+        """Shape of an extension in the file."""
+        with self._open() as hdus:
+            header = hdus[name].header
+            return tuple(header[f"NAXIS{n}"] for n in range(header["NAXIS"], 0, -1))
+
+    def array(self, name: str = "SCI", *, planes: slice | None = None, cut: bool = True) -> NDArray[Any]:
+        """An extension's array; `planes` along its first axis only, where there are more than two."""
+        with self._open() as hdus:
+            if name not in hdus:
+                raise ReferenceMissing(f"{self.path.name} has no extension {name}")
+            rows, columns = self._window(hdus) if cut else (None, None)
+            array = read_array(self.path, hdus[name], planes=planes, rows=rows)
+        return array if columns is None else np.ascontiguousarray(array[..., columns])
+
+    def floats(self, name: str = "SCI", *, planes: slice | None = None, cut: bool = True) -> Float:
+        """The same, as float32."""
+        return self.array(name, planes=planes, cut=cut).astype(np.float32, copy=False)
+
+    def dq(self, *, cut: bool = True) -> PixelDQ:
+        """The DQ array in the standard bits, by the names in DQ_DEF; zeros if there is none.
+
+        Source: specification dq_flags §3.
+        """
+        with self._open() as hdus:
+            if "DQ" not in hdus or hdus["DQ"].header["NAXIS"] == 0:
+                return np.zeros((self.subarray.ny, self.subarray.nx), np.uint32)
+            table = read_table(hdus["DQ_DEF"]) if "DQ_DEF" in hdus else None
+        raw = self.array("DQ", cut=cut).astype(np.uint32, copy=False)
+        return raw if table is None or not len(table) else translate(raw, table)
+
+    def table(self, name: str | int = 1) -> Table:
+        """Rows of a table extension."""
+        with self._open() as hdus:
+            return read_table(hdus[name])
+
+    def tree(self) -> Any:
+        """The tree of an ASDF reference, wholly in memory."""
+        import asdf
+
+        with asdf.open(self.path, lazy_load=False, memmap=False) as file:
+            return file.tree
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        try:
+            hdus = open_fits(self.path)
+        except OSError as error:
+            raise ReferenceMissing(f"{self.path.name} cannot be read ({error})") from error
+        with hdus:
+            yield hdus
+
+    def _window(self, hdus: Any) -> tuple[slice | None, slice | None]:
+        """Rows and columns of the subarray in this file; None where it already has the right ones."""
+        header, want = hdus[0].header, self.subarray
+        x, y = header.get("SUBSTRT1", 1) - 1, header.get("SUBSTRT2", 1) - 1
+        image = next(h.header for h in hdus[1:] if h.header["XTENSION"] == "IMAGE" and h.header["NAXIS"] > 1)
+        nx, ny = image["NAXIS1"], image["NAXIS2"]
+        if (x, y, nx, ny) == (want.x, want.y, want.nx, want.ny):
+            return None, None
+        rows, columns = want.y - y, want.x - x
+        if rows < 0 or columns < 0 or rows + want.ny > ny or columns + want.nx > nx:
+            raise ReferenceMissing(
+                f"{self.path.name} covers columns {x}-{x + nx} and rows {y}-{y + ny}, not the subarray "
+                f"{want.x}-{want.x + want.nx}, {want.y}-{want.y + want.ny}"
+            )
+        return slice(rows, rows + want.ny), slice(columns, columns + want.nx)
+
+
+def translate(raw: PixelDQ, definitions: Table) -> PixelDQ:
+    """Move each bit of a reference file to the standard bit of its name; unknown names are dropped."""
+    out = np.zeros_like(raw)
+    for row in definitions:
+        name = row["NAME"] if "NAME" in (definitions.dtype.names or ()) else row["name"]
+        text = (name.decode() if isinstance(name, bytes) else str(name)).strip().upper()
+        standard = flags.BITS.get(text) or flags.FORMER.get(text)
+        if standard:
+            value = np.uint32(row["VALUE"] if "VALUE" in (definitions.dtype.names or ()) else row["value"])
+            out[(raw & value) != 0] |= np.uint32(standard)
+    return out
+
+
+class References(Mapping[str, Reference]):
+    """The references of one step, by CRDS type; types that are N/A are not in it."""
+
+    def __init__(self, files: Mapping[str, Path], subarray: Subarray) -> None:
+        self._files = dict(files)
+        self._subarray = subarray
+
+    def __getitem__(self, kind: str) -> Reference:
+        return Reference(kind, self._files[kind], self._subarray)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)

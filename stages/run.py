@@ -1,0 +1,197 @@
+"""Apply steps to exposures: parameters, references, status keywords and the record of it all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from calwebbd.stages import crds
+from calwebbd.stages.errors import CalibrationError, InputError, ReferenceMissing
+from calwebbd.stages.exposure import Exposure, Header
+from calwebbd.stages.parameters import Effective, Layer, effective
+from calwebbd.stages.references import References
+from calwebbd.stages.step import Pipeline, Skip, Step
+
+Status = Literal["COMPLETE", "SKIPPED"]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step did: its ending and why, its references and parameters, and the time it took, s."""
+
+    name: str
+    keyword: str
+    status: Status
+    reason: str
+    seconds: float
+    references: Mapping[str, str]
+    parameters: Mapping[str, Any]
+
+
+class StopAfter(Exception):
+    """The step after which the caller wanted to stop has run; carries what it returned."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+@dataclass
+class Run:
+    """One run of one pipeline on one exposure or association, in one literal context.
+
+    header : that by which references are chosen; of an association, its first science member's
+    layers : settings, weak to strong, without the ``pars-`` references
+    report : called as (step name, "start" or status) for progress
+    keep : called with (step, result) after each step that changed something, for ``--save-steps``
+    """
+
+    pipeline: Pipeline
+    header: Header
+    context: str
+    layers: Sequence[Layer] = ()
+    stop_after: str | None = None
+    report: Callable[[str, str], None] = lambda step, state: None
+    keep: Callable[[Step, Any], None] | None = None
+    records: list[StepRecord] = field(default_factory=list)
+    _settings: list[Layer] | None = None
+
+    def steps(self, steps: Iterable[Step], exposure: Any) -> Any:
+        """Apply steps one after the other."""
+        for step in steps:
+            exposure = self.step(step, exposure)
+        return exposure
+
+    def step(self, step: Step, exposure: Any, **inputs: Any) -> Any:
+        """Apply one step to an exposure, or to a list of them, and record how it ended.
+
+        `inputs` go to the step's function as they are: other exposures that it uses.
+        Returns what the step returns; the exposure itself if it is skipped.
+        """
+        self.report(step.name, "start")
+        start = time.perf_counter()
+        settings = effective(step, self.all_layers())
+        files: dict[str, str | None] = {}
+        status: Status = "COMPLETE"
+        reason = ""
+        result = exposure
+        try:
+            if settings.skip:
+                raise Skip(f"switched off by {settings.origins.get('skip', 'default')}")
+            files = self.files(step, settings)
+            references = References(self._located(files), _first(exposure).subarray)
+            result = step.function(exposure, references, settings.values, **inputs)
+        except Skip as skip:
+            status, reason = "SKIPPED", str(skip)
+        except CalibrationError as error:
+            error.step = error.step or step.name
+            raise
+        for each in _each(result):
+            each.header[step.keyword] = status
+            each.header.update(_reference_keywords(files))
+        self._record(step, settings, status, reason, time.perf_counter() - start, files)
+        if self.keep and status == "COMPLETE":
+            self.keep(step, result)
+        if step.name == self.stop_after:
+            raise StopAfter(result)
+        return result
+
+    def files(self, step: Step, settings: Effective) -> dict[str, str | None]:
+        """Reference file names of a step by type; None where there is none.
+
+        Raises Skip if one that it must have is N/A.
+        """
+        wanted = [k for k in step.references + step.optional if k not in settings.overrides]
+        files: dict[str, str | None] = dict(settings.overrides)
+        files |= crds.best_references(self.header, wanted, self.context)
+        for kind in step.references:
+            if files[kind] is None:
+                raise Skip(f"the {kind} reference is N/A for this exposure")
+        return files
+
+    def all_layers(self) -> list[Layer]:
+        """The parameter references of this exposure, then the caller's layers."""
+        if self._settings is None:
+            self._settings = [*parameter_references(self.pipeline, self.header, self.context), *self.layers]
+        return self._settings
+
+    def _located(self, files: Mapping[str, str | None]) -> dict[str, Path]:
+        located = {}
+        for kind, name in files.items():
+            if name is not None:
+                located[kind] = Path(name) if "/" in name else crds.locate(name, self.context)
+                if not located[kind].exists():
+                    raise ReferenceMissing(f"override_{kind} names {name}, which does not exist")
+        return located
+
+    def _record(
+        self,
+        step: Step,
+        settings: Effective,
+        status: Status,
+        reason: str,
+        seconds: float,
+        files: Mapping[str, str | None],
+    ) -> None:
+        references = {kind: name or "N/A" for kind, name in files.items()}
+        record = StepRecord(step.name, step.keyword, status, reason, seconds, references, settings.record())
+        self.records.append(record)
+        self.report(step.name, status)
+
+
+def parameter_references(pipeline: Pipeline, header: Header, context: str) -> list[Layer]:
+    """The ``pars-`` references that CRDS has for the steps and then for the pipeline."""
+    kinds = [step.pars for step in pipeline.steps] + [pipeline.pars]
+    found = crds.best_references(header, kinds, context)
+    layers = []
+    for step in pipeline.steps:
+        name = found[step.pars]
+        if name:
+            settings = _pars_tree(name, context).get("parameters", {})
+            layers.append(Layer(name, {step.name: settings}, strict=False))
+    name = found[pipeline.pars]
+    if name:
+        steps = _pars_tree(name, context).get("steps", [])
+        by_step = {each["name"]: each.get("parameters", {}) for each in steps}
+        layers.append(Layer(name, by_step, strict=False))
+    return layers
+
+
+def _pars_tree(name: str, context: str) -> Any:
+    import asdf
+
+    with asdf.open(crds.locate(name, context), lazy_load=False, memmap=False) as file:
+        return dict(file.tree)
+
+
+#: R_ keywords that are not the first six letters of the type.
+R_KEYWORDS = {"filteroffset": "R_FILOFF", "sirskernel": "R_SIRSKL"}
+WITHOUT_KEYWORD = frozenset({"apcorr", "abvegaoffset", "psf", "pictureframe"})
+
+
+def _reference_keywords(files: Mapping[str, str | None]) -> dict[str, str]:
+    """R_ keywords (specification crds §8)."""
+    keywords = {}
+    for kind, name in files.items():
+        if kind not in WITHOUT_KEYWORD:
+            value = "N/A" if name is None else name if "/" in name else f"crds://{name}"
+            keywords[R_KEYWORDS.get(kind, f"R_{kind[:6].upper()}")] = value
+    return keywords
+
+
+def _each(result: Any) -> list[Exposure]:
+    if isinstance(result, Exposure):
+        return [result]
+    if isinstance(result, Iterable):
+        return [each for each in result if isinstance(each, Exposure)]
+    return []
+
+
+def _first(exposure: Any) -> Exposure:
+    found = _each(exposure)
+    if not found:
+        raise InputError("there is no exposure to work on")
+    return found[0]

@@ -1,0 +1,118 @@
+"""Steps and pipelines as declarations.
+
+A step is a function of an exposure, its references and its parameters, bound to
+the names by which JWST knows it. A pipeline is a function that applies steps
+through a `Run`, bound to the list of its steps. The runner, the documentation
+and the service read the declarations; they never look inside.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+class Skip(Exception):
+    """A step that does not apply to this exposure: it is recorded as SKIPPED with this reason."""
+
+
+@dataclass(frozen=True)
+class NoParams:
+    """A step without parameters of its own."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One calibration step.
+
+    name : the official name, as in ``--set jump.rejection_threshold=4``
+    keyword : where its status is written
+    references : CRDS types it needs; one that is N/A for the exposure skips the step
+    optional : CRDS types it uses when there is one
+    params : frozen dataclass with the official parameter names and defaults
+    skip : True if the step is off unless asked for
+    """
+
+    name: str
+    keyword: str
+    function: Callable[..., Any]
+    references: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    params: type = NoParams
+    skip: bool = False
+
+    @property
+    def summary(self) -> str:
+        """First line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n")[0]
+
+    @property
+    def pars(self) -> str:
+        """CRDS type of the step's parameter reference."""
+        return f"pars-{self.name.replace('_', '')}step"
+
+    def __call__(self, exposure: Any, references: Any = None, **params: Any) -> Any:
+        """Apply the step by hand, as in a notebook: ``jump(ramp, references, rejection_threshold=5)``."""
+        return self.function(exposure, references or {}, self.params(**params))
+
+
+def step(
+    *,
+    keyword: str,
+    references: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
+    params: type = NoParams,
+    skip: bool = False,
+    name: str | None = None,
+) -> Callable[[Callable[..., Any]], Step]:
+    """Declare the function below as a step; its name is the step's unless `name` says otherwise."""
+
+    def declare(function: Callable[..., Any]) -> Step:
+        return Step(name or function.__name__, keyword, function, references, optional, params, skip)
+
+    return declare
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One pipeline: its steps in order, and the function that applies them.
+
+    reads : suffixes of products it starts from
+    writes : suffixes it may write
+    function : (run, exposures) -> products by suffix
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    steps: tuple[Step, ...]
+    function: Callable[..., Any]
+
+    @property
+    def pars(self) -> str:
+        """CRDS type of the pipeline's parameter reference."""
+        return f"pars-{self.name}pipeline"
+
+    def step(self, name: str) -> Step:
+        """KeyError if the pipeline has no such step."""
+        for candidate in self.steps:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+    def with_step(self, changed: Step) -> Pipeline:
+        """The same pipeline with one step declared differently (say, off by default)."""
+        return replace(self, steps=tuple(changed if s.name == changed.name else s for s in self.steps))
+
+
+def pipeline(
+    *, reads: tuple[str, ...], writes: tuple[str, ...], steps: tuple[Step, ...]
+) -> Callable[[Callable[..., Any]], Pipeline]:
+    """Declare the function below as the pipeline of its name."""
+
+    def declare(function: Callable[..., Any]) -> Pipeline:
+        return Pipeline(function.__name__, reads, writes, steps, function)
+
+    return declare

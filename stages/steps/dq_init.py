@@ -1,0 +1,49 @@
+"""Start the flags of an exposure from the mask of known bad pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calwebbd.stages import flags
+from calwebbd.stages.errors import InputError
+from calwebbd.stages.exposure import GroupDQ, PixelDQ, Ramp
+from calwebbd.stages.fits.arrays import open_fits, read_array
+from calwebbd.stages.references import References
+from calwebbd.stages.step import step
+
+
+@dataclass(frozen=True)
+class DQInitParams:
+    user_supplied_dq: str | None = None  #: file whose DQ is merged with the mask
+
+
+def apply_mask(groupdq: GroupDQ, pixeldq: PixelDQ, mask: PixelDQ) -> None:
+    """Add the mask's flags to the pixels, and DO_NOT_USE to each of their groups, in place.
+
+    groupdq : (nints, ngroups, ny, nx)
+    pixeldq, mask : (ny, nx)
+    Source: specification detector1 §3 dq_init.
+    """
+    pixeldq |= mask
+    groupdq |= (mask & flags.DO_NOT_USE).astype(np.uint8)
+
+
+@step(keyword="S_DQINIT", references=("mask",), params=DQInitParams)
+def dq_init(ramp: Ramp, references: References, params: DQInitParams) -> Ramp:
+    """Flag known bad pixels."""
+    mask = references["mask"].dq()
+    if params.user_supplied_dq:
+        mask |= _user_flags(Path(params.user_supplied_dq), mask.shape)
+    apply_mask(ramp.groupdq, ramp.pixeldq, mask)
+    return ramp
+
+
+def _user_flags(path: Path, shape: tuple[int, ...]) -> PixelDQ:
+    with open_fits(path) as hdus:
+        array = read_array(path, hdus["DQ"]).astype(np.uint32)
+    if array.shape != shape:
+        raise InputError(f"user_supplied_dq {path.name} is {array.shape}, the exposure {shape}")
+    return array
