@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -81,7 +81,8 @@ class Pipeline:
 
     reads : suffixes of products it starts from
     writes : suffixes it may write
-    function : (run, exposures) -> products by suffix
+    combines : True if it takes a list of exposures, False if one
+    function : (run, exposure or exposures) -> products by suffix
     """
 
     name: str
@@ -89,6 +90,7 @@ class Pipeline:
     writes: tuple[str, ...]
     steps: tuple[Step, ...]
     function: Callable[..., Any]
+    combines: bool = False
 
     @property
     def pars(self) -> str:
@@ -102,17 +104,13 @@ class Pipeline:
                 return candidate
         raise KeyError(name)
 
-    def with_step(self, changed: Step) -> Pipeline:
-        """The same pipeline with one step declared differently (say, off by default)."""
-        return replace(self, steps=tuple(changed if s.name == changed.name else s for s in self.steps))
-
 
 def pipeline(
-    *, reads: tuple[str, ...], writes: tuple[str, ...], steps: tuple[Step, ...]
+    *, reads: tuple[str, ...], writes: tuple[str, ...], steps: tuple[Step, ...], combines: bool = False
 ) -> Callable[[Callable[..., Any]], Pipeline]:
     """Declare the function below as the pipeline of its name."""
 
     def declare(function: Callable[..., Any]) -> Pipeline:
-        return Pipeline(function.__name__, reads, writes, steps, function)
+        return Pipeline(function.__name__, reads, writes, steps, function, combines)
 
     return declare

@@ -1,0 +1,225 @@
+"""Run a pipeline on files: choose it, read, calibrate, write. The library's front door.
+
+    from calwebbd.stages.process import process
+    process("jw…_uncal.fits", output_dir="out")
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from calwebbd.stages import crds
+from calwebbd.stages.associations import Association, load_asn
+from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
+from calwebbd.stages.exptypes import pipeline_for
+from calwebbd.stages.exposure import Exposure
+from calwebbd.stages.fits import read_header, read_image, read_ramp
+from calwebbd.stages.names import product_path, split_suffix
+from calwebbd.stages.parameters import Layer, check
+from calwebbd.stages.run import Run, StepRecord, StopAfter
+from calwebbd.stages.step import Pipeline, Step
+
+Report = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Written:
+    """One product on disk."""
+
+    path: Path
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of a pipeline made, of what, and how."""
+
+    pipeline: str
+    context: str
+    name: str
+    inputs: tuple[Path, ...]
+    products: tuple[Written, ...]
+    steps: tuple[StepRecord, ...]
+    seconds: float
+
+    def product(self, suffix: str) -> Path | None:
+        """The first product with this suffix."""
+        return next((p.path for p in self.products if p.suffix == suffix), None)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to process. `layers` are settings of steps, weak to strong, over those of CRDS.
+
+    context : ``jwst_NNNN.pmap``, ``latest`` or None for CRDS_CONTEXT, else the latest
+    save_steps : write the exposure after each step as ``…_<step>.fits``
+    stop_after : end after this step, and write what it gave
+    """
+
+    output_dir: Path = field(default_factory=Path)
+    context: str | None = None
+    layers: tuple[Layer, ...] = ()
+    save_steps: bool = False
+    stop_after: str | None = None
+    report: Report = lambda step, state: None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One product to make: its name, the science files it is made of, and their association."""
+
+    name: str
+    science: tuple[Path, ...]
+    asn: Association | None = None
+
+
+def process(file: Path | str, *, pipeline: str | None = None, **options: Any) -> list[Outcome]:
+    """Calibrate one exposure, or what one association lists; one outcome for each product.
+
+    pipeline : its name; chosen by the header or the association if None
+    options : fields of `Options`
+
+    Raises InputError, ReferenceMissing or ParameterError with the file named.
+    """
+    return process_file(Path(file), pipeline, Options(**options))
+
+
+def process_file(file: Path, name: str | None, options: Options) -> list[Outcome]:
+    """`process` with its options in one piece."""
+    try:
+        asn = load_asn(file) if file.suffix == ".json" else None
+        tasks = list(_tasks(file, asn))
+        pipeline = choose(name or (asn and _of_association(asn)) or _of_file(file))
+        return [run_task(task, pipeline, options) for task in tasks]
+    except CalibrationError as error:
+        error.file = error.file or str(file)
+        raise
+
+
+def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
+    """Make one product with one pipeline."""
+    start = time.perf_counter()
+    check([pipeline], options.layers)
+    if options.stop_after and options.stop_after not in {step.name for step in pipeline.steps}:
+        raise ParameterError(f"{pipeline.name} has no step {options.stop_after!r} to stop after")
+    missing = [path for path in task.science if not path.exists()]
+    if missing:
+        raise InputError("does not exist", file=str(missing[0]))
+    header = read_header(task.science[0])
+    run = Run(pipeline, header, crds.literal_context(options.context), options.layers, options.stop_after)
+    run.report = options.report
+    writer = _Writer(task, run.context, options.output_dir)
+    if options.save_steps:
+        run.keep = writer.keep
+    products = _apply(run, pipeline, [_read(path, pipeline) for path in task.science])
+    for suffix, product in products.items():
+        writer.write(suffix, product)
+    return Outcome(
+        pipeline.name,
+        run.context,
+        task.name,
+        task.science,
+        tuple(writer.written),
+        tuple(run.records),
+        time.perf_counter() - start,
+    )
+
+
+def choose(name: str) -> Pipeline:
+    """The pipeline of this name. Raises ParameterError if there is none."""
+    from calwebbd.stages.pipelines import PIPELINES
+
+    if name.removeprefix("calwebb_") not in PIPELINES:
+        raise ParameterError(f"there is no pipeline {name!r}, only {', '.join(PIPELINES)}")
+    return PIPELINES[name.removeprefix("calwebb_")]
+
+
+def _tasks(file: Path, asn: Association | None) -> Iterator[Task]:
+    if asn is None:
+        yield Task(split_suffix(file.name)[0], (file,))
+        return
+    for product in asn.products:
+        science = tuple(member.path for member in product.members if member.exptype == "science")
+        if not science:
+            raise InputError(f"product {product.name} has no science member")
+        yield Task(product.name, science, asn)
+
+
+def _of_association(asn: Association) -> str | None:
+    """image3 for asn_type image3, and so on; None where the type says nothing."""
+    kind = asn.asn_type.lower().removeprefix("tso-").removeprefix("nrslamp-")
+    return kind if kind not in ("", "none", "user_built") else None
+
+
+def _of_file(file: Path) -> str:
+    if not file.exists():
+        raise InputError("does not exist")
+    if file.suffix == ".json":
+        raise InputError("asn_type does not say which pipeline; name it")
+    route = pipeline_for(read_header(file), split_suffix(file.name)[2])
+    if route.pipeline is None:
+        raise InputError(route.reason)
+    return route.pipeline
+
+
+def _read(path: Path, pipeline: Pipeline) -> Exposure:
+    try:
+        return read_ramp(path) if "uncal" in pipeline.reads else read_image(path)
+    except CalibrationError as error:
+        error.file = str(path)
+        raise
+
+
+def _apply(run: Run, pipeline: Pipeline, exposures: list[Exposure]) -> dict[str, Any]:
+    """The pipeline's products by suffix; those of the last step, by its name, if stopped there."""
+    try:
+        products: dict[str, Any] = pipeline.function(run, exposures if pipeline.combines else exposures.pop())
+        return products
+    except StopAfter as stop:
+        return {str(run.stop_after): stop.result}
+
+
+@dataclass
+class _Writer:
+    """Puts products where they belong, with the keywords that say who made them."""
+
+    task: Task
+    context: str
+    folder: Path
+    written: list[Written] = field(default_factory=list)
+
+    def write(self, suffix: str, product: Exposure | Sequence[Exposure]) -> None:
+        """One product under the task's name; several under their own, with the association's id."""
+        from calwebbd.stages.fits.write import write
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(product, Exposure):
+            named = [(product_path(self.folder / f"{self.task.name}_uncal", suffix), product)]
+        else:
+            asn_id = self.task.asn.asn_id if self.task.asn else "a3001"
+            named = [(product_path(self.folder / Path(p.file).name, suffix, asn_id), p) for p in product]
+        for path, each in named:
+            each.header.update(self._made_by())
+            self.written.append(Written(write(each, path), suffix))
+
+    def keep(self, step: Step, result: Any) -> None:
+        """Save what a step gave."""
+        if isinstance(result, tuple):  # of one exposure; the last is by integration
+            for each, ending in zip(result, ("", "ints"), strict=True):
+                self.write(step.name + ending, each)
+        else:
+            self.write(step.name, result)
+
+    def _made_by(self) -> dict[str, str]:
+        asn = self.task.asn
+        return {
+            "CAL_VER": f"calwebbd {version('calwebbd')}",
+            "CAL_VCS": "RELEASE",
+            "CRDS_CTX": self.context,
+            "CRDS_VER": version("crds"),
+        } | ({"ASNTABLE": asn.file.name, "ASNPOOL": asn.asn_pool} if asn else {})
