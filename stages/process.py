@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from calwebbd.stages import crds
+from calwebbd.stages import crds, pipelines
 from calwebbd.stages.associations import Association, load_asn
 from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
 from calwebbd.stages.exptypes import pipeline_for
@@ -94,7 +94,7 @@ def process_file(file: Path, name: str | None, options: Options) -> list[Outcome
     try:
         asn = load_asn(file) if file.suffix == ".json" else None
         tasks = list(_tasks(file, asn))
-        pipeline = choose(name or (asn and _of_association(asn)) or _of_file(file))
+        pipeline = pipelines.load(name or (asn and _of_association(asn)) or _of_file(file))
         return [run_task(task, pipeline, options) for task in tasks]
     except CalibrationError as error:
         error.file = error.file or str(file)
@@ -128,15 +128,6 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         tuple(run.records),
         time.perf_counter() - start,
     )
-
-
-def choose(name: str) -> Pipeline:
-    """The pipeline of this name. Raises ParameterError if there is none."""
-    from calwebbd.stages.pipelines import PIPELINES
-
-    if name.removeprefix("calwebb_") not in PIPELINES:
-        raise ParameterError(f"there is no pipeline {name!r}, only {', '.join(PIPELINES)}")
-    return PIPELINES[name.removeprefix("calwebb_")]
 
 
 def _tasks(file: Path, asn: Association | None) -> Iterator[Task]:

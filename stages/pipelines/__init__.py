@@ -1,6 +1,22 @@
-"""The pipelines by name. They import their steps, and with them the compiled kernels."""
+"""The pipelines by name; each is imported, with its steps and kernels, when it is asked for."""
 
-from calwebbd.stages.pipelines.detector1 import detector1
+from __future__ import annotations
+
+from importlib import import_module
+
+from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.step import Pipeline
 
-PIPELINES: dict[str, Pipeline] = {p.name: p for p in (detector1,)}
+#: in the order in which an exposure meets them
+NAMES = ("detector1", "image2", "image3")
+
+
+def load(name: str) -> Pipeline:
+    """The pipeline of this name, with or without ``calwebb_``. Raises ParameterError if there is none."""
+    plain = name.removeprefix("calwebb_")
+    if plain not in NAMES:
+        raise ParameterError(f"there is no pipeline {name!r}, only {', '.join(NAMES)}")
+    loaded = getattr(import_module(f"{__name__}.{plain}"), plain)
+    if not isinstance(loaded, Pipeline):
+        raise TypeError(f"{plain} is not declared as a pipeline")
+    return loaded
