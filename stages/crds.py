@@ -188,3 +188,12 @@ def _fetch(context: str, *references: str) -> None:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def mappings(context: str) -> dict[str, dict[str, str]]:
+    """The rules of a context: instrument -> reference type -> rmap; types that are N/A are left out."""
+    rules: dict[str, dict[str, str]] = {}
+    for instrument, imap in _mapping(context).selections.items():
+        names = {kind: getattr(rmap, "filename", str(rmap)) for kind, rmap in imap.selections.items()}
+        rules[instrument] = {kind: name for kind, name in sorted(names.items()) if "N/A" not in name.upper()}
+    return rules

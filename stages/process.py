@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from calwebbd.stages import crds, pipelines
-from calwebbd.stages.associations import Association, load_asn
+from calwebbd.stages.associations import Association, load_asn, member_path
 from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.exposure import Exposure
@@ -71,11 +71,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Task:
-    """One product to make: its name, the science files it is made of, and their association."""
+    """One product to make: its name, the science files it is made of, and their association, if any."""
 
     name: str
     science: tuple[Path, ...]
     asn: Association | None = None
+    asn_file: str = ""
 
 
 def process(file: Path | str, *, pipeline: str | None = None, **options: Any) -> list[Outcome]:
@@ -135,10 +136,8 @@ def _tasks(file: Path, asn: Association | None) -> Iterator[Task]:
         yield Task(split_suffix(file.name)[0], (file,))
         return
     for product in asn.products:
-        science = tuple(member.path for member in product.members if member.exptype == "science")
-        if not science:
-            raise InputError(f"product {product.name} has no science member")
-        yield Task(product.name, science, asn)
+        science = tuple(member_path(file.parent, m) for m in product.members if m.exptype == "science")
+        yield Task(product.name, science, asn, file.name)
 
 
 def _of_association(asn: Association) -> str | None:
@@ -207,10 +206,10 @@ class _Writer:
             self.write(step.name, result)
 
     def _made_by(self) -> dict[str, str]:
-        asn = self.task.asn
+        task = self.task
         return {
             "CAL_VER": f"calwebbd {version('calwebbd')}",
             "CAL_VCS": "RELEASE",
             "CRDS_CTX": self.context,
             "CRDS_VER": version("crds"),
-        } | ({"ASNTABLE": asn.file.name, "ASNPOOL": asn.asn_pool} if asn else {})
+        } | ({"ASNTABLE": task.asn_file, "ASNPOOL": task.asn.asn_pool} if task.asn else {})
