@@ -1,0 +1,34 @@
+"""Keep NaN and DO_NOT_USE in step: a pixel without a value has none in any array, and is flagged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calwebbd.stages import flags
+from calwebbd.stages.exposure import Float, Image
+
+
+def match_nans_and_flags(image: Image) -> NDArray[np.bool_]:
+    """Make NaN and DO_NOT_USE agree in all arrays of an image, in place; return where they are.
+
+    A pixel is invalid if it is NaN in SCI, ERR or a variance, or has DO_NOT_USE. It
+    becomes NaN in all of these and gets the flag. Infinities stay. Arrays whose shape is
+    not that of SCI neither count nor change.
+    Source: specification dq_flags §6.
+    """
+    floats = [array for array in _floats(image) if array.shape == image.sci.shape]
+    invalid = np.isnan(image.sci)
+    for array in floats[1:]:
+        invalid |= np.isnan(array)
+    if image.dq.shape == image.sci.shape:
+        invalid |= (image.dq & flags.DO_NOT_USE) != 0
+        image.dq[invalid] |= np.uint32(flags.DO_NOT_USE)
+    for array in floats:
+        array[invalid] = np.nan
+    return invalid
+
+
+def _floats(image: Image) -> list[Float]:
+    arrays = (image.sci, image.err, image.var_rnoise, image.var_poisson, image.var_flat)
+    return [array for array in arrays if array is not None]
