@@ -9,7 +9,7 @@ from typing import NamedTuple
 from calwebbd.stages.header import Header, flag, integer, text
 
 #: what this version can run; `stages.pipelines` holds them, but imports their kernels too
-AVAILABLE = frozenset({"detector1", "image2", "image3"})
+PIPELINES = frozenset({"detector1", "image2", "image3"})
 
 DARKS = frozenset(
     {"NRC_DARK", "MIR_DARKALL", "MIR_DARKIMG", "MIR_DARKMRS", "NIS_DARK", "NRS_DARK", "FGS_DARK"}
@@ -26,22 +26,22 @@ SCIENCE = {
     "NRC_TSIMAGE": ("image2", "tso3"),
     **dict.fromkeys(sorted(CORONAGRAPHS), ("image2", "coron3")),
     "NIS_AMI": ("image2", "ami3"),
-    **dict.fromkeys(("MIR_LRS-FIXEDSLIT", "MIR_MRS", "MIR_WFSS"), ("spec2", "spec3")),
+    **dict.fromkeys(("MIR_LRS-FIXEDSLIT", "MIR_LRS-SLITLESS", "MIR_MRS", "MIR_WFSS"), ("spec2", "spec3")),
     **dict.fromkeys(("NIS_SOSS", "NIS_WFSS", "NRC_WFSS"), ("spec2", "spec3")),
     **dict.fromkeys(("NRS_FIXEDSLIT", "NRS_IFU", "NRS_MSASPEC"), ("spec2", "spec3")),
-    **dict.fromkeys(("MIR_LRS-SLITLESS", "NRC_TSGRISM", "NRS_BRIGHTOBJ"), ("spec2", "tso3")),
+    **dict.fromkeys(("NRC_TSGRISM", "NRS_BRIGHTOBJ"), ("spec2", "tso3")),
 }
 #: acquisitions, focus and other images: they end with stage 2
 ACQUISITIONS = frozenset(
-    "FGS_FOCUS MIR_CORONCAL MIR_TACONFIRM MIR_TACQ NIS_FOCUS NIS_TACONFIRM NIS_TACQ NRC_FOCUS NRC_TACONFIRM "
-    "NRC_TACQ NRS_CONFIRM NRS_FOCUS NRS_IMAGE NRS_MIMF NRS_MSATA NRS_TACONFIRM NRS_TACQ NRS_TASLIT "
-    "NRS_VERIFY NRS_WATA".split()
+    {"MIR_CORONCAL", "MIR_TACONFIRM", "MIR_TACQ", "NIS_TACONFIRM", "NIS_TACQ", "NRC_TACONFIRM", "NRC_TACQ"}
+    | {"NRS_CONFIRM", "NRS_IMAGE", "NRS_MIMF", "NRS_MSATA", "NRS_TACONFIRM", "NRS_TACQ", "NRS_TASLIT"}
+    | {"NRS_VERIFY", "NRS_WATA", "FGS_FOCUS", "NIS_FOCUS", "NRC_FOCUS", "NRS_FOCUS"}
 )
 LAMPS = frozenset({"NRS_AUTOFLAT", "NRS_AUTOWAVE", "NRS_LAMP"})
 #: flats, lamps and external calibration: they end with stage 1
 CALIBRATIONS = frozenset(
-    "FGS_INTFLAT FGS_SKYFLAT MIR_FLATIMAGE MIR_FLATIMAGE-EXT MIR_FLATMRS MIR_FLATMRS-EXT NIS_EXTCAL NIS_LAMP "
-    "NRC_FLAT NRC_GRISM NRC_LED NRC_WFSC".split()
+    {"FGS_INTFLAT", "FGS_SKYFLAT", "MIR_FLATIMAGE", "MIR_FLATIMAGE-EXT", "MIR_FLATMRS", "MIR_FLATMRS-EXT"}
+    | {"NIS_EXTCAL", "NIS_LAMP", "NRC_FLAT", "NRC_GRISM", "NRC_LED", "NRC_WFSC"}
 )
 EXP_TYPES = DARKS | GUIDE_STARS | SCIENCE.keys() | ACQUISITIONS | LAMPS | CALIBRATIONS
 
@@ -57,9 +57,15 @@ def exp_type(header: Header) -> str:
     return text(header, "EXP_TYPE").upper()
 
 
+def in_series(header: Header) -> bool:
+    """Whether it belongs to a time series; TSOVISIT means the visit without its acquisitions."""
+    kind = exp_type(header)
+    return kind in TIME_SERIES or (flag(header, "TSOVISIT") and kind in SCIENCE)
+
+
 def is_tso(header: Header) -> bool:
     """Whether steps treat the exposure as a time series: one integration is none."""
-    return _observed_as_series(header) and (integer(header, "NINTS") or 0) > 1
+    return in_series(header) and (integer(header, "NINTS") or 0) > 1
 
 
 def is_wavefront(header: Header) -> bool:
@@ -86,7 +92,7 @@ def stage2(header: Header) -> str | None:
 def stage3(header: Header) -> str | None:
     kind = exp_type(header)
     pipeline = SCIENCE.get(kind, (None, None))[1]
-    if pipeline and _observed_as_series(header):
+    if pipeline and in_series(header):
         return "tso3"
     if pipeline == "image3" and is_wavefront(header):
         return "wfs-image3"
@@ -100,7 +106,7 @@ def stage2_input(header: Header) -> str:
     ordinary image.
     """
     kind = exp_type(header)
-    series = _observed_as_series(header) or kind == "NIS_AMI"
+    series = in_series(header) or kind == "NIS_AMI"
     return "rateints" if series or (kind in CORONAGRAPHS and _occulted(header)) else "rate"
 
 
@@ -123,15 +129,9 @@ def pipeline_for(header: Header, kind: str) -> Route:
         return Route(None, f"no pipeline starts from {kind} products")
     if pipeline is None:
         return Route(None, f"{name} has no pipeline that starts from {kind} products")
-    if pipeline not in AVAILABLE:
+    if pipeline not in PIPELINES:
         return Route(None, f"calwebb_{pipeline} is not available in this version")
     return Route(pipeline)
-
-
-def _observed_as_series(header: Header) -> bool:
-    """TSOVISIT covers the whole visit, but not its target acquisition."""
-    kind = exp_type(header)
-    return kind in TIME_SERIES or (flag(header, "TSOVISIT") and kind in SCIENCE)
 
 
 def _full(header: Header) -> bool:

@@ -11,38 +11,28 @@ from pathlib import Path
 
 from calwebbd.stages.header import Header, integer, text
 
-#: what an output may replace at the end of a file name: the products …
+#: what an output may replace at the end of a file name: the suffixes of products …
 PRODUCTS = frozenset(
-    "uncal ramp dark rate rateints bsub bsubints cal calints crf crfints i2d s2d s3d x1d x1dints c1d "
-    "cat phot whtlt psfstack psfalign psfsub ami ami-oi aminorm aminorm-oi median blot mbsub snr wfscmb "
-    "residual_fringe".split()
+    {"uncal", "ramp", "dark", "rate", "rateints", "bsub", "bsubints", "cal", "calints", "crf", "crfints"}
+    | {"i2d", "s2d", "s3d", "x1d", "x1dints", "c1d", "cat", "phot", "whtlt", "snr", "mbsub", "wfscmb"}
+    | {"psfstack", "psfalign", "psfsub", "ami", "ami-oi", "aminorm", "aminorm-oi", "median", "blot"}
+    | {"residual_fringe"}
 )
-#: … and the steps and pipelines, by the names that saved intermediate results carry
-STEPS = frozenset(
-    "adaptive_trace_model align_refs ami_analyze ami_normalize assign_mtwcs assign_wcs bkg_subtract "
-    "clean_flicker_noise combine_1d cube_build dark_current dq_init emicorr engdblog extract_1d extract_2d "
-    "firstframe flat_field fringe gain_scale group_scale guider_cds hlsp imprint ipc jump klip lastframe "
-    "linearity master_background outlier_detection pathloss persistence photom picture_frame ramp_fit refpix "
-    "resample resample_spec reset rscd saturation skymatch source_catalog spec2nrslamp spectral_leak srctype "
-    "stackrefs straylight superbias targ_centroid tweakreg wfscombine white_light "
-    "adaptivetracemodelstep alignrefsstep amianalyzestep aminormalizestep assignmtwcsstep assignwcsstep "
-    "backgroundstep badpixselfcalstep barshadowstep chargemigrationstep cleanflickernoisestep combine1dstep "
-    "cubebuildstep darkcurrentstep dqinitstep emicorrstep extract1dstep extract2dstep firstframestep "
-    "flatfieldstep fringestep gainscalestep groupscalestep guidercdsstep hlspstep imprintstep ipcstep "
-    "jumpstep klipstep lastframestep linearitystep masterbackgroundmosstep masterbackgroundstep "
-    "msaflagopenstep outlierdetectionstep pathlossstep persistencestep photomstep pictureframestep "
-    "pixelreplacestep rampfitstep refpixstep resamplespecstep resamplestep resetstep residualfringestep "
-    "rscdstep saturationstep skymatchstep sourcecatalogstep sourcetypestep spectralleakstep stackrefsstep "
-    "straylightstep superbiasstep targcentroidstep tsophotometrystep tweakregstep wavecorrstep "
-    "wfscombinestep wfsscontamstep whitelightstep "
-    "ami3pipeline coron3pipeline darkpipeline detector1pipeline guiderpipeline image2pipeline image3pipeline "
-    "spec2pipeline spec3pipeline tso3pipeline".split()
-)
+#: … and of intermediate results, which carry the name of their step or the class of it
+_STEPS = """
+adaptive_trace_model align_refs ami_analyze ami_normalize assign_mtwcs assign_wcs bkg_subtract
+clean_flicker_noise combine_1d cube_build dark_current dq_init emicorr engdblog extract_1d extract_2d
+firstframe flat_field fringe gain_scale group_scale guider_cds hlsp imprint ipc jump klip lastframe
+linearity master_background outlier_detection pathloss persistence photom picture_frame ramp_fit refpix
+resample resample_spec reset rscd saturation skymatch source_catalog spec2nrslamp spectral_leak srctype
+stackrefs straylight superbias targ_centroid tweakreg wfscombine white_light
+"""
+_CLASSES = "[a-z0-9]+(?:step|pipeline)"
 TABLES = frozenset({"cat", "phot", "whtlt"})  #: written as ECSV
 EXTENSIONS = frozenset({".fits", ".ecsv", ".asdf", ".json"})
 
-_ENDINGS = "|".join(sorted(PRODUCTS | STEPS, key=len, reverse=True))
-_SUFFIXED = re.compile(rf"(?P<root>.+?)(?P<separator>[_-])(?P<suffix>{_ENDINGS})")
+_SUFFIXES = "|".join([*sorted(PRODUCTS), *_STEPS.split(), _CLASSES])
+_SUFFIXED = re.compile(rf"(?P<root>.+?)(?P<separator>[_-])(?P<suffix>{_SUFFIXES})")
 _EXPOSURE = re.compile(
     r"jw(?P<program>\d{5})(?P<observation>\d{3})(?P<visit>\d{3})"
     r"_(?P<group>\d\d)(?P<seq>\d)(?P<activity>[0-9a-z]{2})_(?P<exposure>\d{5})"
@@ -145,10 +135,10 @@ def product_path(root: Path, suffix: str, asn_id: str | None = None) -> Path:
     return root.with_name(f"{stem}{separator}{suffix}{'.ecsv' if suffix in TABLES else '.fits'}")
 
 
-def level3_name(program: str, asn_id: str, target: str, instrument: str, optics: str, subarray: str = "") -> str:
+def level3_name(program: str, acid: str, target: str, instrument: str, optics: str, subarray: str) -> str:
     """The product name of stage 3; `optics` as `level3_optics` gives them, FULL is left out."""
     subarray = "" if subarray.upper() in {"", "FULL"} else f"-{subarray}"
-    return f"jw{program:0>5}-{asn_id}_{target}_{instrument}_{optics}{subarray}".lower()
+    return f"jw{program:0>5}-{acid}_{target}_{instrument}_{optics}{subarray}".lower()
 
 
 def level3_optics(*elements: str) -> str:

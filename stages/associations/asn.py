@@ -1,0 +1,119 @@
+"""Association files: ``*_asn.json``, a list of products and the members of each."""
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from calwebbd.stages.errors import Incomplete, InputError
+
+UNDEGRADED = "No known degraded exposures in association."
+
+
+class Member(Struct, frozen=True):
+    """One file, and its part in the product: science, background, psf, …"""
+
+    expname: str
+    exptype: str
+    exposerr: str | None = None
+    asn_candidate: str | UnsetType = UNSET
+    group_id: str | UnsetType = UNSET  #: overrides the exposure's own
+
+
+class Product(Struct, frozen=True):
+    name: str  #: of the files to make, without suffix
+    members: tuple[Member, ...]
+
+
+class Association(Struct, frozen=True, kw_only=True):
+    """The content of an association file; keys unknown here are passed over."""
+
+    asn_type: str = "none"
+    asn_rule: str = ""
+    version_id: str | None = None
+    code_version: str = ""
+    degraded_status: str = UNDEGRADED
+    program: str = "noprogram"
+    constraints: str = "No constraints"
+    asn_id: str = "a3001"
+    asn_pool: str = "none"
+    target: str = "none"
+    products: tuple[Product, ...]
+
+
+def load_asn(path: Path) -> Association:
+    """Read an association and check it.
+
+    Raises
+    ------
+    Incomplete
+        The file ends too early.
+    InputError
+        It is no association; a product has no name of its own or no science member;
+        a member lies outside of the folder (see `member_path`).
+    """
+    try:
+        return _load(path)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path.name, step="association") from error
+    except InputError as error:
+        error.file, error.step = path.name, "association"
+        raise
+
+
+def write_asn(asn: Association, path: Path) -> None:
+    """Write JSON, indented by four; a reader sees the whole file or none."""
+    code_version = asn.code_version or version("calwebbd")
+    encoded = msgspec.json.encode(msgspec.structs.replace(asn, code_version=code_version))
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(msgspec.json.format(encoded, indent=4))
+    os.replace(partial, path)
+
+
+def member_path(folder: Path, member: Member) -> Path:
+    """Where the member's file is: `folder` is that of the association file.
+
+    An absolute path stands as it is. A relative one may name a folder below, never one
+    above (InputError), so that an association from elsewhere cannot reach out of its folder.
+    """
+    relative = Path(member.expname)
+    if not relative.is_absolute() and ".." in relative.parts:
+        raise InputError(f"member {member.expname} lies outside of the association's folder")
+    return folder / relative
+
+
+def asn_file_name(asn: Association, sequence: int = 1) -> str:
+    """``jwPPPPP-oNNN[_version]_type_NNNNN_asn.json``; `sequence` counts equal asn_id and asn_type."""
+    stamp = f"_{asn.version_id}" if asn.version_id else ""
+    return f"jw{asn.program}-{asn.asn_id}{stamp}_{asn.asn_type}_{sequence:05d}_asn.json".lower()
+
+
+def _load(path: Path) -> Association:
+    content = path.read_bytes().rstrip()
+    if not content.endswith(b"}"):
+        raise Incomplete("ends before the association does")
+    try:
+        document = msgspec.json.decode(content, type=Association)
+    except msgspec.ValidationError as error:
+        raise InputError(f"is no association: {error}") from error
+    except msgspec.DecodeError as error:
+        kind = Incomplete if "truncated" in str(error) else InputError
+        raise kind(f"is not valid JSON: {error}") from error
+    products = tuple(_checked(product, path.parent) for product in document.products)
+    return msgspec.structs.replace(document, products=products)
+
+
+def _checked(product: Product, folder: Path) -> Product:
+    """The product with its roles in lower case, as rules compare them."""
+    if not product.name or Path(product.name).name != product.name:
+        raise InputError(f"product name {product.name!r} is not a plain file name")
+    members = tuple(msgspec.structs.replace(m, exptype=m.exptype.strip().lower()) for m in product.members)
+    if not any(member.exptype == "science" for member in members):
+        raise InputError(f"product {product.name} has no science member")
+    for member in members:
+        if not Path(member.expname).name:
+            raise InputError(f"a member of {product.name} has no file name")
+        member_path(folder, member)
+    return Product(product.name, members)

@@ -1,0 +1,81 @@
+"""Stage-3 associations from headers: exposures of one observation with one optical path.
+
+Candidates other than the observation (mosaics over several observations, backgrounds,
+PSF stars) are in no header; an association file dropped into the folder names them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from calwebbd.stages.associations.asn import UNDEGRADED, Association, Member, Product
+from calwebbd.stages.exptypes import PIPELINES, stage3
+from calwebbd.stages.header import Header, flag, text
+from calwebbd.stages.names import level3_name, level3_optics
+
+#: The archive numbers targets as the proposal does, which no header repeats. An observation
+#: has one target, so that beside its number the target's says nothing: it is always the first.
+TARGET = "t001"
+
+
+@dataclass(frozen=True, order=True)
+class GroupKey:
+    """What the members of an image3 association have in common (associations §8)."""
+
+    asn_type: str  #: image3
+    rule: str
+    program: str  #: five digits
+    candidate: str  #: oNNN
+    instrument: str
+    filter: str
+    pupil: str  #: empty where the instrument has no pupil wheel
+    subarray: str
+
+    @property
+    def product_name(self) -> str:
+        """As ``jw01234-o001_t001_nircam_clear-f200w-sub320``."""
+        optics = level3_optics(self.filter, self.pupil)
+        return level3_name(self.program, self.candidate, TARGET, self.instrument, optics, self.subarray)
+
+
+def level3_key(header: Header) -> GroupKey | None:
+    """The group of an exposure; None if stage 3 does not combine it, or not in this version.
+
+    Background fields make products of their own; images of a PSF star make none.
+    Detectors, modules, dithers, visits and segments all join.
+    """
+    pipeline = stage3(header)
+    program, observation = text(header, "PROGRAM"), text(header, "OBSERVTN")
+    if pipeline != "image3" or pipeline not in PIPELINES or flag(header, "IS_PSF"):
+        return None
+    if not program or not observation:
+        return None
+    return GroupKey(
+        asn_type=pipeline,
+        rule="Asn_Lv3ImageBackground" if flag(header, "BKGDTARG") else "Asn_Lv3Image",
+        program=program.zfill(5),
+        candidate=f"o{observation.zfill(3)}",
+        instrument=text(header, "INSTRUME").lower(),
+        filter=text(header, "FILTER").lower(),
+        pupil=text(header, "PUPIL").lower(),
+        subarray=text(header, "SUBARRAY").lower(),
+    )
+
+
+def make_asn(
+    key: GroupKey, members: Iterable[str], *, version_id: str | None = None, degraded: str = ""
+) -> Association:
+    """Associate the cal files `members`, ordered by name; `degraded` says what is missing, if anything."""
+    candidate = f"[('{key.candidate}', 'observation')]"
+    science = tuple(Member(name, "science", asn_candidate=candidate) for name in sorted(set(members)))
+    path = (key.instrument, key.filter, key.pupil, key.subarray)
+    return Association(
+        asn_type=key.asn_type,
+        asn_rule=f"candidate_{key.rule}",
+        version_id=version_id,
+        degraded_status=degraded or UNDEGRADED,
+        program=key.program,
+        constraints="one optical path: " + " ".join(filter(None, path)),
+        asn_id=key.candidate,
+        target=TARGET,
+        products=(Product(key.product_name, science),),
+    )
