@@ -1,0 +1,198 @@
+"""Observe: the same sky with several detectors and dithers, written as level-1b files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from calwebbd.stages.errors import ParameterError
+from calwebbd.stages.exposure import Float
+from calwebbd.stages.simulate import fields, keywords, level1b, pointing, ramp, scene, truth
+from calwebbd.stages.simulate.crds_cache import Contents, contents
+from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, Readout, known, window
+from calwebbd.stages.simulate.distortion import transform
+from calwebbd.stages.simulate.effects import Effects
+from calwebbd.stages.simulate.keywords import Exposed
+from calwebbd.stages.simulate.pointing import Pointing
+from calwebbd.stages.simulate.sensor import Sensor, make_sensor
+
+MARGIN = 0.3  #: arcsec of sky around the footprints that also holds sources
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Files made, and where their truth is."""
+
+    paths: list[Path]
+    truth: Path
+    sources: Table = field(repr=False)
+
+    def truth_of(self, path: Path) -> truth.Truth:
+        """The truth behind one of the files."""
+        return truth.read(self.truth / path.name.replace("_uncal", "_truth"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is observed, how; see `simulate_exposures`."""
+
+    detectors: tuple[str, ...]
+    readout: Readout
+    dithers: int
+    seed: int
+    tso: bool
+    segments: int
+    nstars: int
+    pointing_error: float
+    effects: Effects
+
+    def __post_init__(self) -> None:
+        for name in self.detectors:
+            known(DETECTORS, name, "detector")
+        if not 1 <= self.segments <= self.readout.nints:
+            raise ParameterError(
+                f"{self.readout.nints} integrations cannot make {self.segments} segments", step="simulate"
+            )
+        if self.dithers < 1:
+            raise ParameterError("an observation has at least one dither position", step="simulate")
+
+
+def simulate_exposures(
+    cache: Path,
+    directory: Path,
+    *,
+    detectors: Sequence[str] = ("NRCA1", "NRCALONG"),
+    subarray: str = "SUB160",
+    ngroups: int = 5,
+    nints: int = 1,
+    dithers: int = 4,
+    readpatt: str = "BRIGHT1",
+    seed: int = 1,
+    tso: bool = False,
+    segments: int = 1,
+    nstars: int | None = None,
+    pointing_error: float = 0.01,
+    effects: Effects | None = None,
+    truth_directory: Path | None = None,
+) -> Simulation:
+    """Make one visit: every dither with every detector, as uncal files, with the truth beside.
+
+    Parameters
+    ----------
+    cache
+        A folder made by `simulate_cache`; its seed and filters decide what the pixels are like.
+    directory
+        Gets the uncal files.
+    tso
+        A time series: one pointing, NRC_TSIMAGE.
+    segments
+        Files into which each exposure's integrations are divided.
+    nstars
+        Sources in the field of view of all detectors; 120, or 2000 in full frame, if None.
+    pointing_error
+        arcsec rms on each axis by which the headers are wrong, from the second dither on.
+    effects
+        All but snowballs if None.
+    truth_directory
+        Default: ``truth`` in `directory`.
+
+    Raises ParameterError for an unknown name or a count that makes no sense. The same
+    arguments give the same bytes.
+    """
+    plan = Plan(
+        tuple(detectors),
+        Readout(subarray, readpatt, ngroups, nints),
+        1 if tso else dithers,
+        seed,
+        tso,
+        segments,
+        nstars if nstars is not None else (2000 if subarray == "FULL" else 120),
+        pointing_error,
+        effects or Effects(),
+    )
+    made = contents(cache)
+    truth_directory = truth_directory or directory / "truth"
+    for folder in (directory, truth_directory):
+        folder.mkdir(parents=True, exist_ok=True)
+    target = keywords.target_point(list(plan.detectors), subarray)
+    pointings = pointing.dither(plan.dithers, target, plan.pointing_error, fields.stream(seed, "pointing"))
+    sources = _sky(plan, made, pointings[0])
+    sources.write(truth_directory / "sources.ecsv", overwrite=True)
+    paths: list[Path] = []
+    for name in plan.detectors:
+        sensor = make_sensor(DETECTORS[name], window(DETECTORS[name], subarray), made.filter_of(name), made.seed)
+        for point in pointings:
+            exposed = Exposed(sensor.detector, sensor.filter, plan.readout, point, plan.dithers, tso)
+            paths += _observe(plan, sensor, exposed, sources, directory, truth_directory)
+    _describe(truth_directory / "truth.json", plan, made, pointings)
+    return Simulation(sorted(paths), truth_directory, sources)
+
+
+def _sky(plan: Plan, made: Contents, first: Pointing) -> Table:
+    """Sources over all footprints and dithers; magnitudes such that a few saturate."""
+    side = window(DETECTORS[plan.detectors[0]], plan.readout.subarray).nx
+    corners = np.array([(0, 0), (0, side), (side, 0), (side, side)])
+    v2, v3 = [], []
+    for name in plan.detectors:
+        place = window(DETECTORS[name], plan.readout.subarray)
+        a, b = transform(DETECTORS[name])(*(corners + [place.x, place.y]).T)
+        v2.extend(a)
+        v3.extend(b)
+    reach = MARGIN + np.abs(pointing.DITHERS[: plan.dithers]).max()
+    box = scene.Box((min(v2) - reach, max(v2) + reach), (min(v3) - reach, max(v3) + reach))
+    detector = DETECTORS[plan.detectors[0]]
+    limit = scene.saturating_magnitude(
+        detector, FILTERS[made.filter_of(detector.name)], plan.readout.integration_time
+    )
+    return scene.make_scene(box, first.header, plan.nstars, limit, fields.stream(plan.seed, "scene"))
+
+
+def incident(plan: Plan, sensor: Sensor, exposed: Exposed, sources: Table) -> tuple[Float, Float]:
+    """(ny, nx) e-/s and DN/s on the detector, flat field included, 0 where nothing responds."""
+    x, y = scene.positions(sources, sensor, exposed.pointing.true, exposed.aperture_centre)
+    seen = sources if plan.effects.stars else sources[:0]
+    rate = scene.count_rate(seen, sensor, x, y, plan.effects.sky)
+    if plan.effects.flat:
+        rate = rate * np.nan_to_num(sensor.flat)
+    rate = np.where(sensor.reference, 0, rate).astype(np.float32)
+    return (rate * sensor.gain if plan.effects.gain else rate), rate
+
+
+def _observe(
+    plan: Plan, sensor: Sensor, exposed: Exposed, sources: Table, directory: Path, truth_directory: Path
+) -> list[Path]:
+    """One exposure of one detector, in its segments."""
+    electrons, rate = incident(plan, sensor, exposed, sources)
+    names = (plan.seed, sensor.detector.name, exposed.pointing.number)
+    raw = ramp.expose(electrons, sensor, plan.readout, plan.effects, *names)
+    cuts = np.linspace(0, plan.readout.nints, plan.segments + 1).round().astype(int)
+    paths = []
+    for i in range(plan.segments):
+        part = slice(int(cuts[i]), int(cuts[i + 1]))
+        segment = replace(exposed, segment=i + 1, segments=plan.segments, first=part.start + 1, last=part.stop)
+        path = directory / f"{segment.name}_uncal.fits"
+        level1b.write(path, segment, raw.groups[part], None if raw.zeroframe is None else raw.zeroframe[part])
+        truth.write(truth_directory / f"{segment.name}_truth.fits", electrons, rate, raw, part)
+        paths.append(path)
+    x, y = scene.positions(sources, sensor, exposed.pointing.true, exposed.aperture_centre)
+    listed = truth_directory / f"{exposed.name}_sources.ecsv"
+    truth.write_sources(listed, sources, x, y, sensor.window.nx)
+    return paths
+
+
+def _describe(path: Path, plan: Plan, made: Contents, pointings: list[Pointing]) -> None:
+    """Write what was asked for and where the telescope looked."""
+    described = {
+        **asdict(plan),
+        "cache": asdict(made),
+        "pointings": [
+            {"exposure": p.number, "offset": p.offset, "error": p.error, "attitude": p.true.tolist()}
+            for p in pointings
+        ],
+    }
+    path.write_text(json.dumps(described, indent=1) + "\n")

@@ -1,0 +1,146 @@
+"""Read-out: the light on a detector becomes frames, frames become groups and integrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calwebbd.stages.exposure import Float
+from calwebbd.stages.simulate import effects as add
+from calwebbd.stages.simulate import fields
+from calwebbd.stages.simulate.detectors import Readout
+from calwebbd.stages.simulate.effects import Effects
+from calwebbd.stages.simulate.nonlinearity import measure
+from calwebbd.stages.simulate.sensor import Sensor
+
+Stream = Callable[[str], np.random.Generator]
+#: Group is the first, from 0, that holds the event.
+HIT = np.dtype([("integration", "i4"), ("group", "i4"), *add.EVENT.descr])
+SNOWBALL = np.dtype([("integration", "i4"), ("group", "i4"), *add.BALL.descr])
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What comes down from the telescope, and what happened to it.
+
+    groups : (nints, ngroups, ny, nx), DN
+    zeroframe : (nints, ny, nx), DN, the first frame, where frames are averaged
+    """
+
+    groups: NDArray[np.uint16]
+    zeroframe: NDArray[np.uint16] | None
+    hits: NDArray[np.void]
+    snowballs: NDArray[np.void]
+
+
+def expose(rate: Float, sensor: Sensor, readout: Readout, effects: Effects, *names: str | int) -> Raw:
+    """Read an exposure of every integration.
+
+    rate : (ny, nx), e-/s; nothing reaches reference pixels
+    names : with the integration and the effect they seed each stream of random numbers,
+        so that switching one effect leaves the others as they are
+    """
+    shape = (readout.nints, readout.ngroups, *rate.shape)
+    groups = np.empty(shape, np.uint16)
+    zeroframe = np.empty((shape[0], *rate.shape), np.uint16) if readout.nframes > 1 else None
+    hits, balls = [np.zeros(0, HIT)], [np.zeros(0, SNOWBALL)]
+    for i in range(readout.nints):
+        streams = {what: fields.stream(*names, i, what) for what in STREAMS}
+        integration = Integration(rate, sensor, readout, effects, streams)
+        for g in range(readout.ngroups):
+            groups[i, g], first = integration.read_group(g)
+            if g == 0 and zeroframe is not None:
+                zeroframe[i] = first
+        for events, table in ((integration.hits, hits), (integration.snowballs, balls)):
+            for group, found in events:
+                table.append(_dated(found, table[0].dtype, i, group))
+    return Raw(groups, zeroframe, np.concatenate(hits), np.concatenate(balls))
+
+
+STREAMS = ("poisson", "cosmic_rays", "snowballs", "pedestal", "amplifiers", "one_over_f", "read_noise")
+
+
+def _dated(events: NDArray[np.void], dtype: np.dtype[np.void], integration: int, group: int) -> NDArray[np.void]:
+    out = np.zeros(events.size, dtype)
+    out["integration"], out["group"] = integration, group
+    for name in events.dtype.names or ():
+        out[name] = events[name]
+    return out
+
+
+class Integration:
+    """One integration while it is being read: charge only grows, every read sees it anew."""
+
+    def __init__(
+        self,
+        rate: Float,
+        sensor: Sensor,
+        readout: Readout,
+        effects: Effects,
+        streams: dict[str, np.random.Generator],
+    ) -> None:
+        self.rate = np.where(sensor.reference, np.float32(0), np.maximum(rate, 0)).astype(np.float32)
+        self.sensor, self.readout, self.effects, self.streams = sensor, readout, effects, streams
+        self.charge = np.zeros(rate.shape, np.float32)
+        self.read_noise = sensor.noise / np.float32(np.sqrt(2))
+        self.columns = fields.pixels(sensor.window)[1]
+        self.pedestal = streams["pedestal"].normal(0, effects.pedestal)
+        self.hits: list[tuple[int, NDArray[np.void]]] = []
+        self.snowballs: list[tuple[int, NDArray[np.void]]] = []
+
+    def read_group(self, g: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """Average of the group's frames, and its first frame. Groups are read in order."""
+        nframes, gap = self.readout.nframes, self.readout.groupgap
+        total = np.zeros(self.charge.shape, np.uint32)
+        for k in range(nframes):
+            # frames left out are not read, so their charge is drawn together with that of the next
+            self.collect(1 + (gap if k == 0 and g > 0 else 0), g)
+            frame = add.digitize(self.read(g * (nframes + gap) + k + 1))
+            total += frame
+            if k == 0:
+                first = frame
+        return add.digitize(total / np.float32(nframes)), first
+
+    def collect(self, frames: int, group: int) -> None:
+        """Let light, cosmic rays and snowballs in for so many frames."""
+        on, seconds = self.effects, frames * self.readout.tframe
+        self.charge += add.collect(self.rate, seconds, self.streams["poisson"] if on.poisson else None)
+        if on.cosmic_rays:
+            expected = on.cosmic_rays * seconds * self.charge.size
+            hits = add.cosmic_rays(self.streams["cosmic_rays"], self.charge.shape, expected)
+            hits = hits[~self.sensor.reference[hits["y"], hits["x"]]]
+            self.charge = add.add_hits(self.charge, hits)
+            self.hits.append((group, hits))
+        if on.snowballs:
+            expected = on.snowballs * frames / self.readout.total_frames
+            balls = add.snowballs(self.streams["snowballs"], self.charge.shape, expected)
+            self.charge = np.where(self.sensor.reference, 0, add.add_snowballs(self.charge, balls))
+            self.snowballs.append((group, balls))
+
+    def read(self, frames: int) -> Float:
+        """DN of one read, so many frames after the reset, before the converter."""
+        on, sensor, streams = self.effects, self.sensor, self.streams
+        signal = self.charge
+        if on.ipc:
+            signal = np.where(sensor.reference, 0, add.couple(signal))
+        if on.gain:
+            signal = signal / sensor.gain
+        if on.dark:
+            signal = signal + sensor.dark_signal(frames, self.readout.tframe)
+        if on.nonlinearity:
+            signal = measure(signal, sensor.strength)
+        raw = signal + (sensor.bias if on.bias else np.float32(0)) + np.float32(self.pedestal)
+        if on.saturation:
+            raw = add.saturate(raw, sensor.saturation, sensor.reference)
+        # without reference pixels no step could tell offsets from sky
+        if on.amplifier_offsets and sensor.reference.any():
+            noutputs = self.readout.noutputs
+            raw += add.amplifier_offsets(streams["amplifiers"], self.columns, noutputs, on.amplifier_offsets)
+        if on.one_over_f:
+            raw += add.one_over_f(streams["one_over_f"], raw.shape[0], on.one_over_f)
+        if on.read_noise:
+            raw += streams["read_noise"].standard_normal(raw.shape, np.float32) * self.read_noise
+        return raw
