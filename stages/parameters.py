@@ -97,7 +97,8 @@ def parse_settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def _convert(raw: Any, kind: Any, name: str) -> Any:
     """`raw` as a value of type `kind`; texts are read as the command line gives them."""
-    choices = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
+    choices = sorted(typing.get_args(kind), key=lambda k: k is not type(None)) if union else [kind]
     for choice in choices:
         try:
             return _as_one(raw, choice)
@@ -115,9 +116,8 @@ def _as_one(raw: Any, kind: Any) -> Any:
         if raw in typing.get_args(kind):
             return raw
     elif kind is bool:
-        if isinstance(raw, bool):
-            return raw
-        return {"true": True, "false": False}.get(str(raw).lower()) or _reject_unless_false(raw)
+        if str(raw).lower() in ("true", "false"):
+            return str(raw).lower() == "true"
     elif kind is int and not isinstance(raw, bool):
         if float(raw) == int(float(raw)):
             return int(float(raw))
@@ -129,9 +129,3 @@ def _as_one(raw: Any, kind: Any) -> Any:
         parts = str(raw).replace(",", " ").split() if isinstance(raw, str) else list(raw)
         return tuple(_as_one(p, typing.get_args(kind)[0]) for p in parts)
     raise ValueError(raw)
-
-
-def _reject_unless_false(raw: Any) -> bool:
-    if str(raw).lower() != "false":
-        raise ValueError(raw)
-    return False

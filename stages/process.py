@@ -1,7 +1,7 @@
 """Run a pipeline on files: choose it, read, calibrate, write. The library's front door.
 
-    from calwebbd.stages.process import process
-    process("jw…_uncal.fits", output_dir="out")
+from calwebbd.stages.process import process
+process("jw…_uncal.fits", output_dir="out")
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 from calwebbd.stages import crds, pipelines
 from calwebbd.stages.associations import Association, load_asn, member_path
 from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
-from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.exposure import Exposure
+from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_header, read_image, read_ramp
 from calwebbd.stages.names import product_path, split_suffix
 from calwebbd.stages.parameters import Layer, check

@@ -12,12 +12,15 @@ from typing import Any
 
 from calwebbd.daemon.commands import Common, Verbs
 
+
 def add(verbs: Verbs, common: Common) -> None:
     process = verbs.add_parser(
         "process", parents=[common], help="calibrate exposures or associations, outside the service"
     )
     process.add_argument("files", nargs="+", metavar="FILE", help="a product, or an association (*_asn.json)")
-    process.add_argument("--pipeline", metavar="NAME", help="detector1, image2 or image3; default: by the header")
+    process.add_argument(
+        "--pipeline", metavar="NAME", help="detector1, image2 or image3; default: by the header"
+    )
     process.add_argument("--through", metavar="NAME", help="go on with what was made, up to this pipeline")
     process.add_argument("--output-dir", type=Path, default=Path(), metavar="DIR", help="default: here")
     process.add_argument("--context", metavar="PMAP", help="default: CRDS_CONTEXT, else the latest")
@@ -26,7 +29,9 @@ def add(verbs: Verbs, common: Common) -> None:
     )
     process.add_argument("--save-steps", action="store_true", help="write the exposure after each step")
     process.add_argument("--stop-after", metavar="STEP", help="end after this step and write what it gave")
-    process.add_argument("--threads", type=int, metavar="N", help="default: CALWEBBD_THREADS, else all processors")
+    process.add_argument(
+        "--threads", type=int, metavar="N", help="default: CALWEBBD_THREADS, else all processors"
+    )
     process.set_defaults(run=run_process)
 
     warm = verbs.add_parser("warm", parents=[common], help="compile all kernels, once for this version")
@@ -52,7 +57,9 @@ def run_process(args: argparse.Namespace) -> int:
     warm_if_needed()
     with progress(len(args.files)) as report:
         options = Options(args.output_dir, args.context, layers, args.save_steps, args.stop_after, report)
-        for outcome in process_through([Path(f) for f in args.files], args.pipeline, args.through, options, failed):
+        for outcome in process_through(
+            [Path(f) for f in args.files], args.pipeline, args.through, options, failed
+        ):
             for product in outcome.products:
                 print(product.path)
     return code
