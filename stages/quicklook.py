@@ -14,7 +14,7 @@ from calwebbd.stages.exposure import Float
 from calwebbd.stages.fits.arrays import open_fits, read_array
 
 CAPTIONS = {
-    "uncal": "raw: last group − first group",
+    "uncal": "raw: last group minus first",
     "rate": "count rate",
     "cal": "calibrated",
     "crf": "calibrated, outliers flagged",

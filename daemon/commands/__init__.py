@@ -1,4 +1,4 @@
-"""The verbs of the command line. A module's `add` declares them; each sets ``run=function(args) -> exit code``."""
+"""The verbs of the command line. A module's `add` declares them; each sets `run`: arguments to exit code."""
 
 import argparse
 from typing import Any
