@@ -99,6 +99,16 @@ def contexts() -> list[str]:
     return sorted(p.name for p in (cache_path() / "mappings" / "jwst").glob("jwst_*.pmap"))
 
 
+def mappings(context: str) -> dict[str, dict[str, str]]:
+    """The rules of a context: instrument -> reference type -> rmap; types that are N/A are left out."""
+    rules: dict[str, dict[str, str]] = {}
+    for instrument in _mapping(context).selections:
+        imap = _mapping(context).get_imap(instrument)
+        names = {kind: getattr(rmap, "filename", str(rmap)) for kind, rmap in imap.selections.items()}
+        rules[instrument] = {kind: name for kind, name in sorted(names.items()) if "N/A" not in name.upper()}
+    return rules
+
+
 def parameters(header: Header) -> dict[str, str]:
     """The header in the words of CRDS."""
     return {ours: str(header.get(keyword, "UNDEFINED")) for ours, keyword in PARAMETERS.items()}
@@ -188,12 +198,3 @@ def _fetch(context: str, *references: str) -> None:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def mappings(context: str) -> dict[str, dict[str, str]]:
-    """The rules of a context: instrument -> reference type -> rmap; types that are N/A are left out."""
-    rules: dict[str, dict[str, str]] = {}
-    for instrument, imap in _mapping(context).selections.items():
-        names = {kind: getattr(rmap, "filename", str(rmap)) for kind, rmap in imap.selections.items()}
-        rules[instrument] = {kind: name for kind, name in sorted(names.items()) if "N/A" not in name.upper()}
-    return rules
