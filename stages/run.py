@@ -78,6 +78,8 @@ class Run:
         status: Status = "COMPLETE"
         reason = ""
         result = exposure
+        for each in _each(exposure):
+            each.header.pop(step.keyword, None)
         try:
             if settings.skip:
                 raise Skip(f"switched off by {settings.origins.get('skip', 'default')}")
@@ -90,7 +92,7 @@ class Run:
             error.step = error.step or step.name
             raise
         for each in _each(result):
-            each.header[step.keyword] = status
+            each.header.setdefault(step.keyword, status)  # of several, a step may have skipped one
             each.header.update(_reference_keywords(files))
         self._record(step, settings, status, reason, time.perf_counter() - start, files)
         if self.keep and status == "COMPLETE":

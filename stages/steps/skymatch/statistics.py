@@ -1,0 +1,104 @@
+"""The sky level of a sample of pixels: clipped mode, median, midpoint or mean."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calwebbd.stages.exposure import Float
+from calwebbd.stages.kernels import moments
+
+Statistic = Literal["mode", "median", "midpt", "mean"]
+TINY = 10 * float(np.finfo(np.float32).eps)  #: bins narrower than this are not made
+
+
+@dataclass(frozen=True)
+class Sky:
+    """A level, and the number of pixels it comes from."""
+
+    level: float
+    npix: int
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """How a level is found. Source: specification image3 §4, and IRAF's gstatistics.
+
+    lower, upper : values beyond them are not used; None for no limit
+    lsigma, usigma : clipping limits below and above the mean, sigma
+    binwidth : sigma
+    """
+
+    skystat: Statistic = "mode"
+    lower: float | None = None
+    upper: float | None = None
+    nclip: int = 5
+    lsigma: float = 4.0
+    usigma: float = 4.0
+    binwidth: float = 0.1
+
+    def __call__(self, values: Float) -> Sky | None:
+        """The level of a 1-D sample without NaN; None if too few values are left to tell."""
+        if not len(values):
+            return None
+        lower = float(values.min() if self.lower is None else self.lower)
+        upper = float(values.max() if self.upper is None else self.upper)
+        low, high = np.float32(lower), np.float32(upper)
+        for clip in range(self.nclip + 1):
+            count, *found = moments.between(values, low, high)
+            if not count:
+                return None
+            mean, sigma, least, greatest = map(float, found)
+            if clip < self.nclip:
+                # max and min in this order: a single value has no sigma, and keeps its limits
+                low = np.float32(max(lower, mean - self.lsigma * sigma))
+                high = np.float32(min(upper, mean + self.usigma * sigma))
+        if self.skystat == "mean":
+            level = mean
+        elif self.skystat == "median":
+            level = float(np.median(values[(values >= low) & (values <= high)]))
+        else:
+            counts = histogram(values, least, greatest, self.binwidth * sigma)
+            place = peak(counts) if self.skystat == "mode" else middle(counts)
+            level = least + place * self.binwidth * sigma
+        return Sky(level, count) if math.isfinite(level) else None
+
+
+def histogram(values: Float, least: float, greatest: float, width: float) -> NDArray[np.int64]:
+    """Counts of the values from `least` to `greatest` in bins of about `width`.
+
+    One bin where the width is nothing or more than the range. Otherwise the bins are
+    stretched a little, so that the greatest value begins the last of them; single precision.
+    """
+    span = greatest - least
+    if width < TINY or span < TINY or width > span or math.isnan(width):
+        return np.ones(1, np.int64)
+    bins = int(span / width) + 1
+    stretched = np.float32(span / (bins - 1))
+    start = np.float32(least)
+    inside = values[(values >= start) & (values < start + stretched * np.float32(bins))]
+    index = (np.float32(1) / stretched * (inside - start)).astype(np.int64)
+    return np.bincount(index, minlength=bins)[:bins]
+
+
+def peak(counts: NDArray[np.int64]) -> float:
+    """Where the highest bin is, in bins from the left edge, by a parabola through its neighbours."""
+    if len(counts) == 2 and counts[0] == counts[1]:
+        return 1.0
+    highest = int(counts.argmax())
+    if 0 < highest < len(counts) - 1:
+        left, right = (int(counts[highest] - counts[n]) for n in (highest - 1, highest + 1))
+        if left + right:
+            return highest + 0.5 + 0.5 * (left - right) / (left + right)
+    return highest + 0.5
+
+
+def middle(counts: NDArray[np.int64]) -> float:
+    """Where half of the values lie below, in bins from the left edge, linear within the bin."""
+    below = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
+    half = int(np.argmax(below[1:] >= 0.5))
+    return half + float((0.5 - below[half]) / (below[half + 1] - below[half]))
