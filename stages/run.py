@@ -170,7 +170,13 @@ def _pars_tree(name: str, context: str) -> Any:
 
 
 #: R_ keywords that are not the first six letters of the type.
-R_KEYWORDS = {"filteroffset": "R_FILOFF", "sirskernel": "R_SIRSKL"}
+R_KEYWORDS = {
+    "chromcorr": "R_CHRCOR",
+    "filteroffset": "R_FILOFF",
+    "sirskernel": "R_SIRSKL",
+    "specwcs": "R_SPCWCS",
+    "wavelengthrange": "R_WAVRAN",
+}
 WITHOUT_KEYWORD = frozenset({"apcorr", "abvegaoffset", "psf", "pictureframe"})
 
 

@@ -1,0 +1,71 @@
+"""Give each pixel its place on the sky."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from calwebbd.stages import footprints
+from calwebbd.stages.errors import InputError, ReferenceMissing
+from calwebbd.stages.exposure import Image
+from calwebbd.stages.references import References
+from calwebbd.stages.step import step
+from calwebbd.stages.steps.assign_wcs.imaging import filter_offset, imaging_wcs
+from calwebbd.stages.steps.assign_wcs.sip import SipParams, remove_linear_and_sip, sip_keywords
+
+IMAGING = frozenset({"NRC_IMAGE", "NRC_TSIMAGE", "NRC_CORON", "NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS"})
+#: Types of other modes. Imaging has none of them, and its products say so in R_ keywords.
+OTHER_MODES = (
+    *("specwcs", "regions", "wavelengthrange", "camera", "chromcorr", "collimator", "disperser", "fore"),
+    *("fpa", "msa", "ote", "ifupost", "ifufore", "ifuslicer"),
+)
+
+
+@dataclass(frozen=True)
+class AssignWcsParams(SipParams):
+    """Imaging needs only those of the SIP approximation."""
+
+
+# distortion is not among the references that a step may lack: an image without it is an error
+@step(keyword="S_WCS", optional=("distortion", "filteroffset", *OTHER_MODES), params=AssignWcsParams)
+def assign_wcs(image: Image, references: References, params: AssignWcsParams) -> Image:
+    """Attach the coordinate system, its footprint and its FITS approximation."""
+    exp_type = image.header.text("EXP_TYPE")
+    if exp_type not in IMAGING:
+        raise InputError(f"EXP_TYPE {exp_type} is not one that this version gives a WCS")
+    if "distortion" not in references:
+        raise ReferenceMissing("the distortion reference is N/A for this exposure")
+    rows = references["filteroffset"].tree()["filters"] if "filteroffset" in references else []
+    distortion = references["distortion"].tree()["model"]
+    image.wcs = imaging_wcs(image.header, image.subarray, distortion, filter_offset(rows, image.header))
+    outline = footprint(image)
+    if np.isfinite(outline).all():
+        image.header["S_REGION"] = footprints.write([outline])
+    if params.sip_approx:
+        approximate(image, params)
+    return image
+
+
+def footprint(image: Image) -> footprints.Polygon:
+    """(4, 2) sky positions of the corners of the bounding box, degrees.
+
+    Order: (x1, y1), (x1, y2), (x2, y2), (x2, y1).
+    """
+    (x1, x2), (y1, y2) = image.wcs.bounding_box.bounding_box(order="F")
+    corners = np.array([(x1, y1), (x1, y2), (x2, y2), (x2, y1)], np.float64)
+    ra, dec = image.wcs(*corners.T, with_bounding_box=False)
+    return np.stack([np.mod(ra, 360), dec], axis=1)
+
+
+def approximate(image: Image, params: SipParams) -> None:
+    """Write the SIP keywords. A fit that fails leaves the header as it was, with a warning."""
+    try:
+        keywords, metadata = sip_keywords(image.wcs, image.header, params)
+    except (ValueError, RuntimeError) as error:
+        warnings.warn(f"assign_wcs: no SIP approximation: {error}", stacklevel=2)
+        return
+    remove_linear_and_sip(image.header)
+    image.header.update(keywords)
+    image.metadata.update(metadata)

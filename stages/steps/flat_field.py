@@ -1,0 +1,85 @@
+"""Correct the relative response of pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calwebbd.stages import flags
+from calwebbd.stages.errors import ReferenceMissing
+from calwebbd.stages.exposure import Float, Image, PixelDQ
+from calwebbd.stages.masking import match_nans_and_flags
+from calwebbd.stages.references import Reference, References
+from calwebbd.stages.step import Skip, step
+
+
+@dataclass(frozen=True)
+class FlatFieldParams:
+    user_supplied_flat: str | None = None  #: file to use in place of the reference
+    inverse: bool = False  #: multiply by the flat, to undo the step
+
+
+def usable_flat(flat: Float, dq: PixelDQ) -> tuple[Float, PixelDQ]:
+    """The flat with 1 where it must not be used, and its flags.
+
+    flat, dq : (ny, nx)
+
+    NaN and zero get NO_FLAT_FIELD; NO_FLAT_FIELD gets DO_NOT_USE.
+    """
+    dq = dq.copy()
+    dq[np.isnan(flat) | (flat == 0)] |= np.uint32(flags.NO_FLAT_FIELD)
+    dq[(dq & flags.NO_FLAT_FIELD) != 0] |= np.uint32(flags.DO_NOT_USE)
+    return np.where(dq & flags.DO_NOT_USE, np.float32(1), flat), dq
+
+
+def apply_flat(image: Image, flat: Float, flat_err: Float, *, inverse: bool = False) -> None:
+    """Divide (`inverse`: multiply) SCI by the flat, in place; VAR_FLAT is its error's contribution.
+
+    flat, flat_err : (ny, nx), for all integrations
+    The order of the operations fixes the last bits of the result.
+    Source: specification image2 §4.
+    """
+    squared = flat * flat
+    if inverse:
+        image.sci *= flat
+        image.var_poisson *= squared
+        image.var_rnoise *= squared
+        image.var_flat = np.zeros_like(image.sci)
+    else:
+        image.sci /= flat
+        image.var_poisson /= squared
+        image.var_rnoise /= squared
+        var_flat = image.sci**2
+        var_flat /= squared
+        var_flat *= flat_err**2
+        image.var_flat = var_flat
+    image.err = image.var_poisson + image.var_rnoise
+    image.err += image.var_flat
+    np.sqrt(image.err, out=image.err)
+
+
+#: Types of spectroscopic modes. Imaging has none of them, and its products say so in R_ keywords.
+OTHER_MODES = ("fflat", "sflat", "dflat")
+
+
+@step(keyword="S_FLAT", references=("flat",), optional=OTHER_MODES, params=FlatFieldParams)
+def flat_field(image: Image, references: References, params: FlatFieldParams) -> Image:
+    """Divide by the flat field and take its error into account."""
+    reference = references["flat"]
+    if params.user_supplied_flat:
+        reference = _user_flat(Path(params.user_supplied_flat), image)
+    if any(have < want for have, want in zip(reference.shape()[-2:], image.sci.shape[-2:], strict=True)):
+        raise Skip(f"the flat {reference.path.name} is smaller than the exposure")
+    flat, dq = usable_flat(reference.floats("SCI"), reference.dq())
+    apply_flat(image, flat, reference.floats("ERR"), inverse=params.inverse)
+    image.dq |= dq
+    match_nans_and_flags(image)
+    return image
+
+
+def _user_flat(path: Path, image: Image) -> Reference:
+    if not path.exists():
+        raise ReferenceMissing(f"user_supplied_flat names {path}, which does not exist")
+    return Reference("flat", path, image.subarray)
