@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 CARD = 80  #: bytes
+COMMENTARY = frozenset({"", "COMMENT", "HISTORY"})
 
 Value: TypeAlias = bool | int | float | str
 Header: TypeAlias = Mapping[str, Value]
@@ -37,7 +38,7 @@ def parse_cards(cards: str) -> dict[str, Value]:
         if keyword == "CONTINUE" and unfinished:
             value = _value(card[8:])
             keyword, value = unfinished, f"{values.pop(unfinished)}"[:-1] + f"{value or ''}"
-        elif card[8:10] == "= " and keyword not in values:
+        elif card[8:10] == "= " and keyword not in COMMENTARY | values.keys():
             value = _value(card[10:])
         else:
             value = None
@@ -74,6 +75,6 @@ def integer(header: Header, keyword: str) -> int | None:
 
 
 def flag(header: Header, keyword: str) -> bool:
-    """Whether the keyword is set; the letters T and F of older files count as logicals."""
+    """Whether the keyword is set; texts of older files (T, Y) count as logicals."""
     value = header.get(keyword, False)
-    return value.strip().upper() in {"T", "TRUE"} if isinstance(value, str) else bool(value)
+    return value.strip().upper() in {"T", "TRUE", "Y"} if isinstance(value, str) else bool(value)

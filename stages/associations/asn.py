@@ -101,6 +101,8 @@ def _load(path: Path) -> Association:
     except msgspec.DecodeError as error:
         kind = Incomplete if "truncated" in str(error) else InputError
         raise kind(f"is not valid JSON: {error}") from error
+    if not document.products:
+        raise InputError("is no association: it has no product")
     products = tuple(_checked(product, path.parent) for product in document.products)
     return msgspec.structs.replace(document, products=products)
 
