@@ -19,6 +19,7 @@ from typing import Any
 from calwebbd.stages.simulate import mappings, references
 from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, READ_PATTERNS, SUBARRAYS, known, window
 from calwebbd.stages.simulate.parameters import PARAMETERS, write_abvegaoffset, write_parameters
+from calwebbd.stages.simulate.reproducible import ordered
 from calwebbd.stages.simulate.sensor import Sensor, make_sensor
 
 DETECTOR, FILTER, PUPIL = "META.INSTRUMENT.DETECTOR", "META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL"
@@ -132,8 +133,11 @@ class _Writer:
         """Save a data model; keys missing in `values` match anything."""
         match = tuple(values.get(key, "N/A") for key in PARKEYS[reftype])
         references.describe(reference, reftype, values.get(DETECTOR))
-        reference.save(str(self.path(reftype, match, suffix)))
+        path = self.path(reftype, match, suffix)
+        reference.save(str(path))
         reference.close()
+        if suffix == ".asdf":
+            ordered(path)
 
     def write_rules(self) -> None:
         """Write rmaps and both contexts, with and without parameter references."""
@@ -157,7 +161,9 @@ def _pixels(cache: _Writer, made: Contents, name: str, dark_frames: int) -> None
     """References that hold a value for every pixel."""
     full = "FULL" in made.subarrays
     for subarray in made.subarrays:
-        sensor = make_sensor(DETECTORS[name], window(DETECTORS[name], subarray), made.filter_of(name), made.seed)
+        sensor = make_sensor(
+            DETECTORS[name], window(DETECTORS[name], subarray), made.filter_of(name), made.seed
+        )
         here = {DETECTOR: name, SUBARRAY: subarray, EXP_TYPE: references.EXP_TYPES}
         readable = {**here, READPATT: "|".join(READ_PATTERNS)}
         _add_pixels(cache, "superbias", references.superbias(sensor, made.seed), sensor, subarray, readable)

@@ -82,7 +82,7 @@ def _transform(name: str) -> Any:
 
 
 def transform(detector: Detector) -> Any:
-    """Model of zero-based full-frame pixels (x, y) to (V2, V3) in arcsec; its `inverse` is good to 1e-4 px."""
+    """Zero-based full-frame pixels (x, y) to (V2, V3) in arcsec; its `inverse` is good to 1e-4 pixel."""
     return _transform(detector.name).copy()
 
 
@@ -99,4 +99,4 @@ def pixel_area(detector: Detector, window: Subarray, nodes: int = 65) -> Float:
     bx, by = np.subtract(model(x, y + 0.5), model(x, y - 0.5))
     jacobian = np.abs(ax * by - ay * bx) / np.prod(detector.scale)
     rows, columns = fields.pixels(window)
-    return RectBivariateSpline(grid, grid, jacobian)(rows, columns).astype(np.float32)
+    return np.asarray(RectBivariateSpline(grid, grid, jacobian)(rows, columns), np.float32)

@@ -17,7 +17,7 @@ Images are (ny, nx) float32. Randomness comes in as a generator; nothing is kept
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class Effects:
 
     @classmethod
     def none(cls) -> Effects:
-        return cls(**{field.name: type(field.default)(0) for field in fields(cls)})  # type: ignore[operator]
+        return cls(**{name: type(value)(0) for name, value in vars(cls()).items()})
 
     @classmethod
     def only(cls, **effects: bool | float) -> Effects:
@@ -149,10 +149,11 @@ def amplifier_offsets(rng: np.random.Generator, x: NDArray[np.int64], noutputs: 
 
 
 def one_over_f(rng: np.random.Generator, ny: int, rms: float) -> Float:
-    """(ny, 1) DN added to the lines: noise whose power falls as one over the frequency."""
+    """(ny, 1) DN added to the lines: noise of mean 0 whose power falls as one over the frequency."""
     frequency = np.fft.rfftfreq(ny)
-    frequency[0] = frequency[1]
-    spectrum = rng.normal(size=(2, frequency.size)) / np.sqrt(frequency)
+    spectrum = rng.normal(size=(2, frequency.size))
+    spectrum[:, 1:] /= np.sqrt(frequency[1:])
+    spectrum[:, 0] = 0
     series = np.fft.irfft(spectrum[0] + 1j * spectrum[1], ny)
     return np.asarray(rms / series.std() * series, np.float32)[:, None]
 

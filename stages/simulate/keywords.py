@@ -6,74 +6,24 @@ MJD (UTC) unless a name says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from astropy.time import Time
 
-from calwebbd.stages.exposure import Subarray
 from calwebbd.stages.simulate import pointing
-from calwebbd.stages.simulate.detectors import DETECTORS, SUBARRAYS, Detector, Readout, window
 from calwebbd.stages.simulate.distortion import transform
-from calwebbd.stages.simulate.pointing import Pointing
+from calwebbd.stages.simulate.exposed import (
+    ACTIVITY,
+    DAY,
+    GROUP,
+    OBSERVATION,
+    PROGRAM,
+    SEQUENCE,
+    START,
+    VISIT,
+    Exposed,
+)
 
 Meta = dict[str, str | int | float | bool]
-
-START = 60310.25  #: MJD of the first exposure, 2024-01-01T06:00
-DAY = 86400.0  #: s
-PAUSE = 43.2  #: s between exposures
-PROGRAM, OBSERVATION, VISIT, GROUP, SEQUENCE, ACTIVITY = "01234", "001", "001", "02", "1", "01"
-
-
-@dataclass(frozen=True)
-class Exposed:
-    """One exposure of one detector, or one segment of it."""
-
-    detector: Detector
-    filter: str
-    readout: Readout
-    pointing: Pointing
-    total: int  #: exposures of the visit
-    tso: bool = False
-    segment: int = 1
-    segments: int = 1
-    first: int = 1  #: integration of the exposure that begins the segment, from 1
-    last: int = 1
-
-    @property
-    def window(self) -> Subarray:
-        return window(self.detector, self.readout.subarray)
-
-    @property
-    def aperture_centre(self) -> tuple[float, float]:
-        """(V2, V3) of the middle of the subarray, arcsec."""
-        return aperture_centre(self.detector, self.readout.subarray)
-
-    @property
-    def period(self) -> float:
-        """s from one integration to the next: its frames and the reset."""
-        return self.readout.integration_time + self.readout.tframe
-
-    @property
-    def start(self) -> float:
-        """The exposures of a visit follow each other."""
-        duration = self.readout.nints * self.period + PAUSE
-        return START + (self.pointing.number - 1) * duration / DAY
-
-    @property
-    def name(self) -> str:
-        """File name without suffix."""
-        activity = f"{GROUP}{SEQUENCE}{ACTIVITY}_{self.pointing.number:05d}"
-        segment = f"-seg{self.segment:03d}" if self.segments > 1 else ""
-        visit = f"jw{PROGRAM}{OBSERVATION}{VISIT}"
-        return f"{visit}_{activity}{segment}_{self.detector.name.lower()}"
-
-
-def aperture_centre(detector: Detector, subarray: str) -> tuple[float, float]:
-    """(V2, V3) of the middle of a subarray, arcsec."""
-    place, half = window(detector, subarray), (SUBARRAYS[subarray] - 1) / 2
-    v2, v3 = transform(detector)(place.x + half, place.y + half)
-    return float(v2), float(v3)
 
 
 def utc(mjd: float) -> str:
@@ -302,10 +252,3 @@ def footprint(e: Exposed) -> str:
     y = w.y - 0.5 + np.array([0, w.ny, w.ny, 0])
     ra, dec = pointing.to_sky(e.pointing.header, *transform(e.detector)(x, y))
     return "POLYGON ICRS  " + " ".join(f"{a:.9f} {d:.9f}" for a, d in zip(ra, dec, strict=True))
-
-
-def target_point(detectors: list[str], subarray: str) -> tuple[float, float]:
-    """Where on the focal plane the target stands: the mean of the detectors' subarrays."""
-    centres = [aperture_centre(DETECTORS[name], subarray) for name in detectors]
-    v2, v3 = np.mean(centres, axis=0)
-    return float(v2), float(v3)

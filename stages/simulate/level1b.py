@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages.simulate.keywords import DAY, Exposed, every, tdb, utc
+from calwebbd.stages.simulate.exposed import DAY, Exposed
+from calwebbd.stages.simulate.keywords import every, tdb, utc
+from calwebbd.stages.simulate.reproducible import dated
 
 LIGHT_TIME = 0.0013  #: d, from the barycentre to the telescope, about
-
-
-def dated(model: type[Any], date: str) -> type[Any]:
-    """The data model with a fixed DATE instead of the time of writing: same seed, same bytes."""
-
-    def on_save(self: Any, path: str) -> None:
-        model.on_save(self, path)
-        self.meta.date = date
-
-    # of the same name, because it becomes DATAMODL
-    return type(model.__name__, (model,), {"on_save": on_save})
 
 
 def write(path: Path, e: Exposed, groups: NDArray[np.uint16], zeroframe: NDArray[np.uint16] | None) -> None:
@@ -46,7 +36,9 @@ def write(path: Path, e: Exposed, groups: NDArray[np.uint16], zeroframe: NDArray
 def int_times(e: Exposed) -> NDArray[np.void]:
     """INT_TIMES: a row for each integration of the segment."""
     dtype = [("integration_number", "i4")] + [
-        (f"int_{part}_{system}", "f8") for system in ("MJD_UTC", "BJD_TDB") for part in ("start", "mid", "end")
+        (f"int_{part}_{system}", "f8")
+        for system in ("MJD_UTC", "BJD_TDB")
+        for part in ("start", "mid", "end")
     ]
     number = np.arange(e.first, e.last + 1)
     start = e.start + (number - 1) * e.period / DAY
@@ -68,8 +60,8 @@ def group_times(e: Exposed) -> NDArray[np.void]:
         ("completion_code_text", "S36"), ("bary_end_time", "f8"), ("helio_end_time", "f8"),
     ]  # fmt: skip
     r = e.readout
-    integration, group = np.meshgrid(np.arange(e.first, e.last + 1), np.arange(1, r.ngroups + 1), indexing="ij")
-    integration, group = integration.ravel(), group.ravel()
+    integration = np.repeat(np.arange(e.first, e.last + 1), r.ngroups)
+    group = np.tile(np.arange(1, r.ngroups + 1), e.last - e.first + 1)
     frames = group * r.nframes + (group - 1) * r.groupgap
     end = e.start + ((integration - 1) * e.period + frames * r.tframe) / DAY
     table = np.zeros(end.size, dtype)

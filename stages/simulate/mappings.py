@@ -20,7 +20,9 @@ def write(path: Path, header: Mapping[str, object], selector: str) -> None:
     entries = {**header, "name": path.name, "observatory": "JWST", "derived_from": BORN}
 
     def text(checksum: str) -> str:
-        lines = (f"    {key!r} : {value!r},\n" for key, value in sorted({**entries, "sha1sum": checksum}.items()))
+        lines = (
+            f"    {key!r} : {value!r},\n" for key, value in sorted({**entries, "sha1sum": checksum}.items())
+        )
         return "header = {\n" + "".join(lines) + "}\n\nselector = " + selector + "\n"
 
     summed = "".join(line for line in text("").splitlines(keepends=True) if "sha1sum" not in line)

@@ -42,7 +42,7 @@ def inverse_coefficients(strength: Float) -> Float:
 
 def linearize(measured: Float, strength: Float) -> Float:
     """DN above bias, linear."""
-    a2, a3, a4 = CURVE
+    a2, a3, a4 = (np.float32(a) for a in CURVE)
     return measured * (1 + strength * measured * (a2 + measured * (a3 + measured * a4)))
 
 
@@ -52,8 +52,8 @@ def measure(linear: Float, strength: Float, iterations: int = 4) -> Float:
     Starts below the root of a convex curve, so it converges from the second step on;
     four steps reach float32 rounding up to 65 535 DN.
     """
-    a2, a3, a4 = CURVE
-    v = linear / (1 + np.float32(a2) * strength * np.abs(linear))
+    a2, a3, a4 = (np.float32(a) for a in CURVE)
+    v = linear / (1 + a2 * strength * np.abs(linear))
     for _ in range(iterations):
         slope = 1 + strength * v * (2 * a2 + v * (3 * a3 + v * 4 * a4))
         v -= (linearize(v, strength) - linear) / slope

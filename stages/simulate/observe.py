@@ -12,14 +12,15 @@ from astropy.table import Table
 
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Float
-from calwebbd.stages.simulate import fields, keywords, level1b, pointing, ramp, scene, truth
+from calwebbd.stages.simulate import fields, level1b, pointing, ramp, scene
 from calwebbd.stages.simulate.crds_cache import Contents, contents
 from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, Readout, known, window
 from calwebbd.stages.simulate.distortion import transform
 from calwebbd.stages.simulate.effects import Effects
-from calwebbd.stages.simulate.keywords import Exposed
+from calwebbd.stages.simulate.exposed import Exposed, target_point
 from calwebbd.stages.simulate.pointing import Pointing
 from calwebbd.stages.simulate.sensor import Sensor, make_sensor
+from calwebbd.stages.simulate.truth import Truth, read_truth, write_sources, write_truth
 
 MARGIN = 0.3  #: arcsec of sky around the footprints that also holds sources
 
@@ -32,9 +33,9 @@ class Simulation:
     truth: Path
     sources: Table = field(repr=False)
 
-    def truth_of(self, path: Path) -> truth.Truth:
+    def truth_of(self, path: Path) -> Truth:
         """The truth behind one of the files."""
-        return truth.read(self.truth / path.name.replace("_uncal", "_truth"))
+        return read_truth(self.truth / path.name.replace("_uncal", "_truth"))
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def simulate_exposures(
     segments
         Files into which each exposure's integrations are divided.
     nstars
-        Sources in the field of view of all detectors; 120, or 2000 in full frame, if None.
+        Sources in the field of view of each detector; 60, or 800 in full frame, if None.
     pointing_error
         arcsec rms on each axis by which the headers are wrong, from the second dither on.
     effects
@@ -111,7 +112,7 @@ def simulate_exposures(
         seed,
         tso,
         segments,
-        nstars if nstars is not None else (2000 if subarray == "FULL" else 120),
+        nstars if nstars is not None else (800 if subarray == "FULL" else 60),
         pointing_error,
         effects or Effects(),
     )
@@ -119,13 +120,15 @@ def simulate_exposures(
     truth_directory = truth_directory or directory / "truth"
     for folder in (directory, truth_directory):
         folder.mkdir(parents=True, exist_ok=True)
-    target = keywords.target_point(list(plan.detectors), subarray)
+    target = target_point(plan.detectors, subarray)
     pointings = pointing.dither(plan.dithers, target, plan.pointing_error, fields.stream(seed, "pointing"))
     sources = _sky(plan, made, pointings[0])
     sources.write(truth_directory / "sources.ecsv", overwrite=True)
     paths: list[Path] = []
     for name in plan.detectors:
-        sensor = make_sensor(DETECTORS[name], window(DETECTORS[name], subarray), made.filter_of(name), made.seed)
+        sensor = make_sensor(
+            DETECTORS[name], window(DETECTORS[name], subarray), made.filter_of(name), made.seed
+        )
         for point in pointings:
             exposed = Exposed(sensor.detector, sensor.filter, plan.readout, point, plan.dithers, tso)
             paths += _observe(plan, sensor, exposed, sources, directory, truth_directory)
@@ -134,22 +137,20 @@ def simulate_exposures(
 
 
 def _sky(plan: Plan, made: Contents, first: Pointing) -> Table:
-    """Sources over all footprints and dithers; magnitudes such that a few saturate."""
-    side = window(DETECTORS[plan.detectors[0]], plan.readout.subarray).nx
-    corners = np.array([(0, 0), (0, side), (side, 0), (side, side)])
-    v2, v3 = [], []
-    for name in plan.detectors:
-        place = window(DETECTORS[name], plan.readout.subarray)
-        a, b = transform(DETECTORS[name])(*(corners + [place.x, place.y]).T)
-        v2.extend(a)
-        v3.extend(b)
+    """Sources over the footprint of each detector and all dithers; magnitudes such that a few saturate."""
     reach = MARGIN + np.abs(pointing.DITHERS[: plan.dithers]).max()
-    box = scene.Box((min(v2) - reach, max(v2) + reach), (min(v3) - reach, max(v3) + reach))
+    boxes = []
+    for name in plan.detectors:
+        w = window(DETECTORS[name], plan.readout.subarray)
+        v2, v3 = transform(DETECTORS[name])(
+            np.array([w.x, w.x, w.x + w.nx, w.x + w.nx]), np.array([w.y, w.y + w.ny, w.y, w.y + w.ny])
+        )
+        boxes.append(scene.Box((v2.min() - reach, v2.max() + reach), (v3.min() - reach, v3.max() + reach)))
     detector = DETECTORS[plan.detectors[0]]
     limit = scene.saturating_magnitude(
         detector, FILTERS[made.filter_of(detector.name)], plan.readout.integration_time
     )
-    return scene.make_scene(box, first.header, plan.nstars, limit, fields.stream(plan.seed, "scene"))
+    return scene.make_scene(boxes, first.header, plan.nstars, limit, fields.stream(plan.seed, "scene"))
 
 
 def incident(plan: Plan, sensor: Sensor, exposed: Exposed, sources: Table) -> tuple[Float, Float]:
@@ -174,14 +175,16 @@ def _observe(
     paths = []
     for i in range(plan.segments):
         part = slice(int(cuts[i]), int(cuts[i + 1]))
-        segment = replace(exposed, segment=i + 1, segments=plan.segments, first=part.start + 1, last=part.stop)
+        segment = replace(
+            exposed, segment=i + 1, segments=plan.segments, first=part.start + 1, last=part.stop
+        )
         path = directory / f"{segment.name}_uncal.fits"
         level1b.write(path, segment, raw.groups[part], None if raw.zeroframe is None else raw.zeroframe[part])
-        truth.write(truth_directory / f"{segment.name}_truth.fits", electrons, rate, raw, part)
+        write_truth(truth_directory / f"{segment.name}_truth.fits", electrons, rate, raw, part)
         paths.append(path)
     x, y = scene.positions(sources, sensor, exposed.pointing.true, exposed.aperture_centre)
     listed = truth_directory / f"{exposed.name}_sources.ecsv"
-    truth.write_sources(listed, sources, x, y, sensor.window.nx)
+    write_sources(listed, sources, x, y, sensor.window.nx)
     return paths
 
 

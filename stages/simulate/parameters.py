@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calwebbd.stages.simulate.detectors import FILTERS
+from calwebbd.stages.simulate.reproducible import ordered
 
 DATE, USEAFTER = "2026-01-01T00:00:00.000", "1900-01-01T00:00:00"
 
@@ -92,6 +93,7 @@ def write_parameters(path: Path, step: StepParameters) -> None:
         },
     }
     asdf.AsdfFile(tree).write_to(path)
+    ordered(path)
 
 
 def write_abvegaoffset(path: Path, filters: Sequence[str]) -> None:
@@ -103,3 +105,4 @@ def write_abvegaoffset(path: Path, filters: Sequence[str]) -> None:
     table = Table(rows=rows, names=("filter", "pupil", "abvega_offset"), dtype=("str", "str", "f4"))
     meta = {**_meta("abvegaoffset", "Simulated abvegaoffset"), "model_type": "ABVegaOffsetModel"}
     asdf.AsdfFile({"abvega_offset": table, "meta": meta}).write_to(path)
+    ordered(path)

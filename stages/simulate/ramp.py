@@ -63,7 +63,9 @@ def expose(rate: Float, sensor: Sensor, readout: Readout, effects: Effects, *nam
 STREAMS = ("poisson", "cosmic_rays", "snowballs", "pedestal", "amplifiers", "one_over_f", "read_noise")
 
 
-def _dated(events: NDArray[np.void], dtype: np.dtype[np.void], integration: int, group: int) -> NDArray[np.void]:
+def _dated(
+    events: NDArray[np.void], dtype: np.dtype[np.void], integration: int, group: int
+) -> NDArray[np.void]:
     out = np.zeros(events.size, dtype)
     out["integration"], out["group"] = integration, group
     for name in events.dtype.names or ():
@@ -102,7 +104,7 @@ class Integration:
             total += frame
             if k == 0:
                 first = frame
-        return add.digitize(total / np.float32(nframes)), first
+        return add.digitize((total / nframes).astype(np.float32)), first
 
     def collect(self, frames: int, group: int) -> None:
         """Let light, cosmic rays and snowballs in for so many frames."""

@@ -12,7 +12,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import PixelDQ, Subarray
 from calwebbd.stages.simulate import distortion, fields, nonlinearity, scene
 from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, Readout
-from calwebbd.stages.simulate.level1b import dated
+from calwebbd.stages.simulate.reproducible import dated
 from calwebbd.stages.simulate.sensor import COUPLING, Sensor
 
 DATE = "2026-01-01T00:00:00.000"
@@ -172,8 +172,8 @@ def distortion_reference(name: str) -> Any:
 
 def filteroffset(detector: str, filters: Sequence[str]) -> Any:
     """No offset for the filters in use; one for another filter, which must not be taken."""
-    rows = [dict(filter=f, pupil="CLEAR", column_offset=0.0, row_offset=0.0) for f in filters]
-    rows.append(dict(filter="F090W", pupil="CLEAR", column_offset=0.25, row_offset=-0.5))
+    rows = [{"filter": f, "pupil": "CLEAR", "column_offset": 0.0, "row_offset": 0.0} for f in filters]
+    rows.append({"filter": "F090W", "pupil": "CLEAR", "column_offset": 0.25, "row_offset": -0.5})
     m = model("FilteroffsetModel", filters=rows, instrument="NIRCAM")
     m.meta.instrument.channel = DETECTORS[detector].channel
     m.meta.instrument.module = DETECTORS[detector].module

@@ -13,7 +13,7 @@ from calwebbd.stages.exposure import Float
 from calwebbd.stages.simulate import pointing
 from calwebbd.stages.simulate.detectors import FILTERS, Detector, Filter
 from calwebbd.stages.simulate.distortion import transform
-from calwebbd.stages.simulate.sensor import Sensor
+from calwebbd.stages.simulate.sensor import COUPLING, Sensor
 
 AB_ZERO = 3631e-6  #: MJy at magnitude 0
 CORE = 0.93  #: share of a star's light in its Gaussian core; the rest is a wing
@@ -44,15 +44,15 @@ def solid_angle(detector: Detector) -> float:
 
 
 def make_scene(
-    box: Box, attitude: NDArray[np.float64], nstars: int, saturating: float, rng: np.random.Generator
+    boxes: list[Box], attitude: NDArray[np.float64], nstars: int, saturating: float, rng: np.random.Generator
 ) -> Table:
-    """Sources inside the box: more faint ones than bright ones, one in twelve a galaxy.
+    """So many sources in every box: more faint ones than bright ones, one in twelve a galaxy.
 
     Columns: id; ra, dec [deg]; abmag in the short-wave filters; colour, added to it in
     the long-wave ones; radius [arcsec] that holds half a galaxy's light, 0 for a star;
     ratio of its axes; angle of the major one from +x [deg].
     """
-    v2, v3 = _apart(box, nstars, rng)
+    v2, v3 = _apart(boxes, nstars, rng)
     count = len(v2)
     ra, dec = pointing.to_sky(attitude, v2, v3)
     galaxy = np.arange(count) % 12 == 11
@@ -71,17 +71,19 @@ def make_scene(
     return table
 
 
-def _apart(box: Box, count: int, rng: np.random.Generator) -> tuple[Float, Float]:
-    """Up to `count` points of the box, none nearer to an earlier one than the separation."""
-    kept: list[tuple[float, float]] = []
-    for _ in range(4 * count):
-        if len(kept) == count:
-            break
-        v2, v3 = rng.uniform(*box.v2), rng.uniform(*box.v3)
-        others = np.array(kept).reshape(-1, 2)
-        if not (np.hypot(others[:, 0] - v2, others[:, 1] - v3) < SEPARATION).any():
-            kept.append((v2, v3))
-    points = np.array(kept).reshape(-1, 2)
+def _apart(
+    boxes: list[Box], nstars: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points in the boxes, none nearer to an earlier one than the separation; fewer where they are full."""
+    points = np.zeros((0, 2))
+    for box in boxes:
+        goal = len(points) + nstars
+        for _ in range(4 * nstars):
+            if len(points) == goal:
+                break
+            point = rng.uniform((box.v2[0], box.v3[0]), (box.v2[1], box.v3[1]))
+            if not (np.hypot(*(points - point).T) < SEPARATION).any():
+                points = np.vstack([points, point])
     return points[:, 0], points[:, 1]
 
 
@@ -97,7 +99,9 @@ def positions(
     return x - sensor.window.x, y - sensor.window.y
 
 
-def count_rate(scene: Table, sensor: Sensor, x: NDArray[np.float64], y: NDArray[np.float64], sky: bool) -> Float:
+def count_rate(
+    scene: Table, sensor: Sensor, x: NDArray[np.float64], y: NDArray[np.float64], sky: bool
+) -> Float:
     """(ny, nx) DN/s of a perfectly flat detector: sky background and sources at (x, y)."""
     filter = FILTERS[sensor.filter]
     level = filter.sky / filter.photmjsr if sky else 0.0
@@ -116,7 +120,9 @@ def count_rate(scene: Table, sensor: Sensor, x: NDArray[np.float64], y: NDArray[
                 light = galaxy(dx, dy, radius, float(scene["ratio"][i]), angle, filter.fwhm)
             else:
                 light = star(dx, dy, filter.fwhm)
-            image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += (flux[i] * light).astype(np.float32)
+            image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += (flux[i] * light).astype(
+                np.float32
+            )
     return image
 
 
@@ -141,12 +147,13 @@ def star(dx: np.ndarray, dy: np.ndarray, fwhm: float) -> NDArray[np.float64]:
 
 
 def encircled_energy(radius: NDArray[np.float64], fwhm: float) -> NDArray[np.float64]:
-    """Share of a star's light within a radius in pixels, after blurring by the pixel twice.
+    """Share of a star's light within a radius in pixels of a mosaic.
 
-    Once by the detector, once by the drizzle onto pixels of the same size; 1/12 is the
-    variance of a unit square.
+    Four unit squares, of variance 1/12 each, blur it: the pixel of the detector, the
+    square it is drizzled as, the output pixel, and this again in the aperture. The
+    coupling between pixels adds its own variance.
     """
-    variance = (SIGMA * fwhm) ** 2 + 2 / 12 + 2 * 0.0055
+    variance = (SIGMA * fwhm) ** 2 + 4 / 12 + 2 * COUPLING
     core = 1 - np.exp(-(radius**2) / (2 * variance))
     wing = 1 - (1 + radius**2 / (1.5 * fwhm) ** 2) ** (1 - WING_POWER)
     return np.asarray(CORE * core + (1 - CORE) * wing)

@@ -109,4 +109,4 @@ def _bias(detector: Detector, window: Subarray, seed: int) -> Float:
     _, x = fields.pixels(window)
     columns = rng.normal(0, 300, 4)[x // AMPLIFIER] + rng.normal(0, 30, 2)[x % 2]
     bias = detector.bias + columns + 150 * fields.smooth(window, seed, detector.name, "bias")
-    return (bias + 90 * fields.normal(window, seed, detector.name, "bias")).astype(np.float32)
+    return np.asarray(bias + 90 * fields.normal(window, seed, detector.name, "bias"), np.float32)

@@ -35,7 +35,7 @@ class Truth:
     snowballs: NDArray[np.void]
 
 
-def write(path: Path, electrons: Float, rate: Float, raw: Raw, integrations: slice) -> None:
+def write_truth(path: Path, electrons: Float, rate: Float, raw: Raw, integrations: slice) -> None:
     """Save the truth of one file; `integrations` are those of the exposure it holds."""
     start, stop = integrations.start, integrations.stop
     hdus = fits.HDUList([fits.PrimaryHDU()])
@@ -50,15 +50,17 @@ def write(path: Path, electrons: Float, rate: Float, raw: Raw, integrations: sli
     hdus.writeto(path, overwrite=True)
 
 
-def read(path: Path) -> Truth:
-    """Read what `write` saved."""
+def read_truth(path: Path) -> Truth:
+    """Read what `write_truth` saved."""
     with fits.open(path, memmap=False) as hdus:
         images = [hdus[name].data.astype(np.float32) for name in ("ELECTRONS", "RATE")]
         tables = [np.array(hdus[name].data) for name in ("COSMIC_RAYS", "SNOWBALLS")]
     return Truth(*images, *tables)
 
 
-def write_sources(path: Path, scene: Table, x: NDArray[np.float64], y: NDArray[np.float64], side: int) -> None:
+def write_sources(
+    path: Path, scene: Table, x: NDArray[np.float64], y: NDArray[np.float64], side: int
+) -> None:
     """Save the sources inside a window of that side, with zero-based pixels."""
     table = scene.copy()
     table["x"], table["y"] = x, y
