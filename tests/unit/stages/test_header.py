@@ -1,4 +1,4 @@
-"""Header cards: what astropy writes is read as astropy reads it."""
+"""Header cards, as astropy writes them."""
 
 import pytest
 from astropy.io import fits
@@ -16,12 +16,16 @@ VALUES = st.booleans() | st.integers(-(2**63), 2**63) | FINITE | PRINTABLE
 
 
 @given(st.dictionaries(KEYWORDS, VALUES, max_size=8))
-def test_what_astropy_writes_is_read_as_astropy_reads_it(values):
+def test_what_astropy_writes_is_read_again(values):
+    """Texts are compared with what was written: astropy 7 itself cuts ``'/`` to ``'``."""
     cards = fits.Header(list(values.items())).tostring()
 
     header = fits.Header.fromstring(cards)
 
-    assert parse_cards(cards) == {keyword: header[keyword] for keyword in header}
+    assert parse_cards(cards) == {
+        keyword: value.rstrip() if isinstance(value, str) else header[keyword]
+        for keyword, value in values.items()
+    }
 
 
 @pytest.mark.parametrize(
