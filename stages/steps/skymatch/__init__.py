@@ -37,7 +37,6 @@ class SkyMatchParams:
     lsigma: float = 4.0  #: clipping limit below the mean, sigma
     usigma: float = 4.0  #: clipping limit above the mean, sigma
     binwidth: float = 0.1  #: of the histogram of mode and midpt, sigma
-    in_memory: bool = True  #: accepted for compatibility; exposures stay in memory
 
 
 @step(keyword="S_SKYMAT", params=SkyMatchParams)
