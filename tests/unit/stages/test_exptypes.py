@@ -2,11 +2,25 @@
 
 import pytest
 
-from calwebbd.stages.exptypes import EXP_TYPES, is_tso, pipeline_for, stage1, stage2, stage2_input, stage3
+from calwebbd.stages.exptypes import (
+    EXP_TYPES,
+    PIPELINES,
+    is_tso,
+    pipeline_for,
+    stage1,
+    stage2,
+    stage2_input,
+    stage3,
+)
+from calwebbd.stages.pipelines import NAMES
 
 
 def header(exp_type, **keywords):
     return {"EXP_TYPE": exp_type, "NINTS": 5, **keywords}
+
+
+def test_the_pipelines_offered_are_those_that_exist():
+    assert set(NAMES) == PIPELINES
 
 
 def test_every_exposure_type_has_a_first_stage():

@@ -1,6 +1,8 @@
 """Files that arrive: whole ones pass, every other gets one clear reason."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,17 @@ def put(folder, content, name=NAME):
     path = folder / name
     path.write_bytes(content)
     return path
+
+
+def test_verification_and_associations_need_no_arrays():
+    """The daemon, which imports them, stays small."""
+    script = (
+        "import sys, calwebbd.stages.verify, calwebbd.stages.associations\n"
+        "print({'numpy', 'astropy', 'asdf', 'numba'} & sys.modules.keys())"
+    )
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", script], env=path, capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"
 
 
 def test_a_whole_file_passes_with_its_kind_and_header(tmp_path):
