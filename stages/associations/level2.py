@@ -33,9 +33,9 @@ def _rule(header: Header) -> str:
     kind = exp_type(header)
     if is_wavefront(header):
         return "Asn_Lv2WFSC"
-    if kind.startswith("FGS_"):
+    if kind == "FGS_FOCUS":
         return "Asn_Lv2FGS"
-    if kind in ACQUISITIONS:
+    if kind in ACQUISITIONS - {"NRS_MIMF"}:
         return "Asn_Lv2ImageNonScience"
     if in_series(header):
         return "Asn_Lv2ImageTSO"
