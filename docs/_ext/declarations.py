@@ -62,8 +62,8 @@ def pipeline_page(pipeline: Pipeline) -> str:
         for n, step in enumerate(pipeline.steps, 1)
     ]
     facts = {
-        "Reads": products(pipeline.reads) + (", of one association" if pipeline.combines else ""),
-        "Writes": products(pipeline.writes),
+        "Reads": literals(pipeline.reads) + (", of one association" if pipeline.combines else ""),
+        "Writes": literals(pipeline.writes),
         "Parameter reference": f"``{pipeline.pars}``",
     }
     module = pipeline.function.__module__
@@ -176,7 +176,7 @@ def job_states() -> str:
     """The table of a job's states, for inclusion."""
     from calwebbd.queues.job import TRANSITIONS
 
-    rows = [(f"``{s}``", ", ".join(f"``{t}``" for t in sorted(to)) or "nothing") for s, to in TRANSITIONS.items()]
+    rows = [(f"``{state}``", literals(sorted(to)) or "nothing") for state, to in TRANSITIONS.items()]
     return join([":orphan:", table(("State", "May become"), rows)])
 
 
@@ -191,8 +191,8 @@ def fields(facts: dict[str, str]) -> str:
     return "\n".join(f":{name}: {value}" for name, value in facts.items())
 
 
-def products(suffixes: Iterable[str]) -> str:
-    return ", ".join(f"``{suffix}``" for suffix in suffixes)
+def literals(words: Iterable[str]) -> str:
+    return ", ".join(f"``{word}``" for word in words)
 
 
 def index(title: str, names: list[str]) -> str:
