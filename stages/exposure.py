@@ -142,6 +142,7 @@ class Mosaic(Exposure):
 
     sci, err, wht, var_poisson, var_rnoise, var_flat : (ny, nx)
     con : (nplanes, ny, nx) int32; bit k % 32 of plane k // 32 is set where input k contributed
+    dq : (ny, nx); flags of the inputs that contributed, if they were asked for
     hdrtab : one row of header keywords for each input
     wcs : the gwcs of the grid
     """
@@ -152,5 +153,6 @@ class Mosaic(Exposure):
     var_poisson: Float | None = None
     var_rnoise: Float | None = None
     var_flat: Float | None = None
+    dq: PixelDQ | None = None
     hdrtab: Table | None = None
     wcs: Any = None

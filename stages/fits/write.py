@@ -23,7 +23,7 @@ IMAGE = {"sci": "data"} | {
     name: name for name in ("err", "dq", "var_poisson", "var_rnoise", "var_flat", "area", "int_times")
 }
 MOSAIC = {"sci": "data"} | {
-    name: name for name in ("err", "wht", "con", "var_poisson", "var_rnoise", "var_flat", "hdrtab")
+    name: name for name in ("err", "wht", "con", "var_poisson", "var_rnoise", "var_flat", "dq", "hdrtab")
 }
 
 
@@ -94,7 +94,7 @@ def _tree(product: Exposure, model_type: type) -> dict[str, Any]:
             extra.append([keyword, value, ""])
             continue
         for hdu, path in places[keyword]:
-            of_err = hdu == "ERR" and not isinstance(product, Ramp)  # BUNIT
+            of_err = hdu == "ERR" and getattr(product, "err", None) is not None  # BUNIT
             if len(places[keyword]) == 1 or hdu == "SCI" or of_err:
                 _put(tree, path, value)
             elif keyword in product.header.shadowed:

@@ -112,9 +112,9 @@ def scale(image: Image, factor: Factor, *, inverse: bool = False) -> None:
     squared = factor * factor
     for array in (image.sci, image.err):
         operation(array, factor, out=array, casting="same_kind")
-    for array in (image.var_poisson, image.var_rnoise, image.var_flat):
-        if array is not None:
-            operation(array, squared, out=array, casting="same_kind")
+    for variance in (image.var_poisson, image.var_rnoise, image.var_flat):
+        if variance is not None:
+            operation(variance, squared, out=variance, casting="same_kind")
 
 
 @step(keyword="S_PHOTOM", references=("photom",), optional=("area",), params=PhotomParams)
@@ -124,8 +124,8 @@ def photom(image: Image, references: References, params: PhotomParams) -> Image:
     An exposure for whose optical elements the table has no row stays as it is.
     Source: specification image2 §5.
     """
-    area = references["area"] if "area" in references else None
-    if area:
+    area = references.get("area")
+    if area is not None:
         image.area = area.floats("SCI")
     nominal = (area or references["photom"]).header
     for key in ("PIXAR_SR", "PIXAR_A2"):

@@ -93,7 +93,9 @@ def velocity_aberration(header: Header) -> Any:
     v2, v3 = header.real("V2_REF", 0.0), header.real("V3_REF", 0.0)
     corrected = Scale(scale, name="dva_scale_v2") & Scale(scale, name="dva_scale_v3")
     if v2 or v3:
-        corrected |= Shift((1 - scale) * v2, name="dva_v2_shift") & Shift((1 - scale) * v3, name="dva_v3_shift")
+        shift_v2 = Shift((1 - scale) * v2, name="dva_v2_shift")
+        shift_v3 = Shift((1 - scale) * v3, name="dva_v3_shift")
+        corrected |= shift_v2 & shift_v3
         corrected.name = "DVA_Correction"
     return corrected
 
