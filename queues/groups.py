@@ -1,11 +1,11 @@
 """Groups: when a set of members is complete enough to go on.
 
 A group knows its members by name; a member is satisfied when it has a value. A
-*listed* group has its members from an authority and waits for all of them. A
-*counted* group collects whoever belongs to it: nobody can prove that no more will
-come, so it waits until as many as `wanted` are there and then for the quiet clock;
-if some stay away, for the hard clock. No clock runs while a job that feeds the
-group is still ours to do: we never time out on our own backlog.
+*listed* group has its members from an authority and waits for all of them. Any other
+*collects* whoever belongs to it: nobody can prove that no more will come, so when it
+is said to be complete it waits for the quiet clock, and otherwise for the hard clock.
+No clock runs while a job that feeds the group is still ours to do: we never time out
+on our own backlog.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,16 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """version : how often it has fired; wanted : members that make it complete, None if unknown."""
+    """version : how often it has fired
+    complete : all expected members have joined; if not, `missing` says which
+    busy : a job that feeds it is still to be done
+    """
 
     name: str
     state: str
     listed: bool
-    wanted: int | None
+    complete: bool
+    missing: str
     version: int
     payload: str
     reason: str
@@ -62,25 +66,23 @@ class Verdict:
 def judge(group: Group, clocks: Clocks, now: float, *, hurry: bool = False) -> Verdict:
     """Whether the group shall fire, and why or why not.
 
-    hurry : nothing else is left to do, so the clocks of a counted group are over
+    hurry : nothing else is left to do, so the clocks of a collecting group are over
     """
     have = len(group.satisfied)
     waiting = [m.name for m in group.members if m.value is None and m.failed is None]
     failed = [m.name for m in group.members if m.failed is not None]
+    count = f"{have} of {len(group.members)} members are there"
     if not have:
-        return Verdict(False, "no member is there yet")
+        return Verdict(False, count)
     if group.busy:
-        return Verdict(False, f"{have} members are there, others are being processed")
+        return Verdict(False, f"{count}, others are being made")
     if group.listed:
-        if not waiting and not failed:
-            return Verdict(True, f"all {have} listed members are there")
-        return Verdict(False, f"waits for {', '.join(waiting + failed)}")
-    wanted = group.wanted or have
-    known = have + len(failed)
-    complete = known >= wanted and not waiting
+        lacking = ", ".join(waiting + failed)
+        return Verdict(not lacking, f"{count}, lacks {lacking}" if lacking else count)
+    complete = group.complete and not waiting
+    if not complete:
+        count += f"; {group.missing or 'waits for ' + ', '.join(waiting)}"
     at = group.changed_at + clocks.quiet_s if complete else group.opened_at + clocks.hard_s
-    count = f"{have} of {max(wanted, known + len(waiting))} members are there"
     if hurry or now >= at:
-        return Verdict(True, count + ("" if complete else ", no more came in time"))
-    clock = "quiet" if complete else "hard"
-    return Verdict(False, f"{count}; the {clock} clock ends", at)
+        return Verdict(True, count)
+    return Verdict(False, f"{count}; the {'quiet' if complete else 'hard'} clock runs", at)

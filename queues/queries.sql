@@ -90,10 +90,10 @@ SELECT stage, state, count(*) AS n FROM job GROUP BY stage, state ORDER BY stage
 SELECT min(not_before) FROM job WHERE state = 'ready'
 
 -- name: open_group
--- Opening a group twice changes nothing, but a list of members outranks a count.
-INSERT INTO gathering (name, listed, wanted, payload, opened_at, changed_at)
-VALUES (:name, :listed, :wanted, :payload, :now, :now)
-ON CONFLICT (name) DO UPDATE SET listed = 1, wanted = NULL, payload = excluded.payload, state = 'open',
+-- Opening a group twice changes nothing, but a list of members outranks a collection.
+INSERT INTO gathering (name, listed, payload, opened_at, changed_at)
+VALUES (:name, :listed, :payload, :now, :now)
+ON CONFLICT (name) DO UPDATE SET listed = 1, payload = excluded.payload, state = 'open',
     opened_at = :now, changed_at = :now
 WHERE excluded.listed = 1 AND gathering.payload != excluded.payload
 
@@ -107,9 +107,9 @@ AND name NOT IN (SELECT value FROM json_each(:members))
 INSERT INTO member (gathering, name, facts) VALUES (:gathering, :name, :facts)
 ON CONFLICT (gathering, name) DO UPDATE SET facts = excluded.facts WHERE facts != excluded.facts
 
--- name: want
--- How many members make the group complete, as far as is known by now.
-UPDATE gathering SET wanted = :wanted WHERE name = :name AND wanted IS NOT :wanted
+-- name: assess
+-- Whether all have come who are expected, as far as is known by now.
+UPDATE gathering SET complete = :complete, missing = :missing WHERE name = :name
 
 -- name: satisfy
 -- Only a new value counts, so that seeing a product again is a no-op.

@@ -131,10 +131,14 @@ class Store:
         """All jobs in hand that are RUNNING, or that are PUBLISHING."""
         return [job for job in map(_job, self._all("leased")) if job.state is state]
 
+    def lost(self, now: float, alive: Callable[[str], bool]) -> list[Job]:
+        """RUNNING jobs whose lease has lapsed or whose worker is dead."""
+        return [job for job in self.leased(State.RUNNING) if _lost(job, now, alive)]
+
     def rescue(self, now: float, alive: Callable[[str], bool], *, budget_mb: int) -> list[Job]:
-        """Take back RUNNING jobs whose lease has lapsed or whose worker is dead."""
+        """Take those back."""
         with self.transaction():
-            lost = [j for j in self.leased(State.RUNNING) if _lost(j, now, alive)]
+            lost = self.lost(now, alive)
             why = "its supervisor died"
             return [self.fail(j, Failure.LOST, why, now, jitter=0.0, budget_mb=budget_mb) for j in lost]
 
@@ -165,22 +169,22 @@ class Store:
         row = self.connection.execute(_SQL["next_due"]).fetchone()
         return None if row[0] is None else float(row[0])
 
-    def open_group(self, name: str, payload: str, now: float, *, wanted: int | None = None) -> None:
-        """A counted group; nothing happens if there is a group of this name."""
+    def open_group(self, name: str, payload: str, now: float) -> None:
+        """A collecting group; nothing happens if there is a group of this name."""
         with self.transaction():
-            self._do("open_group", name=name, payload=payload, wanted=wanted, listed=0, now=now)
+            self._do("open_group", name=name, payload=payload, listed=0, now=now)
 
     def list_group(self, name: str, payload: str, members: Iterable[str], now: float) -> None:
-        """A group with just these members; it replaces a counted one, or an older list."""
+        """A group with just these members; it replaces a collecting one, or an older list."""
         names = sorted(set(members))
         with self.transaction():
-            self._do("open_group", name=name, payload=payload, wanted=None, listed=1, now=now)
+            self._do("open_group", name=name, payload=payload, listed=1, now=now)
             self._do("unlist", name=name, members=json.dumps(names))
             for member in names:
                 self._do("join_group", gathering=name, name=member, facts="")
 
     def join_group(self, group: str, member: str, facts: str, now: float) -> None:
-        """A member of a counted group, not yet satisfied; a list admits nobody else."""
+        """A member of a collecting group, not yet satisfied; a list admits nobody else."""
         with self.transaction():
             found = self.group(group)
             if found.listed:
@@ -189,9 +193,10 @@ class Store:
             if all(m.name != member for m in found.members):
                 self._do("touch_group", name=group, now=now)
 
-    def want(self, group: str, wanted: int | None) -> None:
+    def assess(self, group: str, complete: bool, missing: str) -> None:
+        """Note whether all expected members have joined, and in words which have not."""
         with self.transaction():
-            self._do("want", name=group, wanted=wanted)
+            self._do("assess", name=group, complete=int(complete), missing=missing)
 
     def satisfy(self, group: str, member: str, value: str, now: float) -> bool:
         """Give the member its value; False if it had just this one. A fired group opens again."""
@@ -231,7 +236,11 @@ class Store:
 
     def _group(self, row: Row) -> Group:
         members = tuple(_member(m) for m in self._all("members", name=row["name"]))
-        values = dict(row) | {"listed": bool(row["listed"]), "busy": bool(row["busy"])}
+        values = dict(row) | {
+            "listed": bool(row["listed"]),
+            "complete": bool(row["complete"]),
+            "busy": bool(row["busy"]),
+        }
         return Group(**values, members=members)
 
     def _mine(self, statement: str, job: Job, **values: object) -> None:

@@ -16,12 +16,13 @@ def member(name: str, value: str | None = "v", failed: str | None = None) -> Mem
     return Member(name=name, facts="", value=value, failed=failed)
 
 
-def group(*members: Member, listed: bool = False, wanted: int | None = None, busy: bool = False) -> Group:
+def group(*members: Member, listed: bool = False, complete: bool = False, busy: bool = False) -> Group:
     return Group(
         name="g",
         state="open",
         listed=listed,
-        wanted=wanted,
+        complete=complete,
+        missing="" if complete else "waits for two",
         version=0,
         payload="",
         reason="",
@@ -38,35 +39,35 @@ def test_a_list_fires_with_its_last_member() -> None:
 
 def test_a_list_waits_for_ever_and_names_what_is_missing() -> None:
     verdict = judge(group(member("a"), member("b", None), listed=True), CLOCKS, 1e9, hurry=True)
-    assert (verdict.fire, verdict.reason) == (False, "waits for b")
+    assert (verdict.fire, verdict.reason) == (False, "1 of 2 members are there, lacks b")
 
 
-def test_a_complete_count_fires_after_the_quiet_clock() -> None:
-    whole = group(member("a"), member("b"), wanted=2)
+def test_a_complete_group_fires_after_the_quiet_clock() -> None:
+    whole = group(member("a"), member("b"), complete=True)
     assert judge(whole, CLOCKS, 59.9).at == 60.0
     assert judge(whole, CLOCKS, 60.0).fire
 
 
-def test_an_incomplete_count_fires_after_the_hard_clock_and_says_so() -> None:
-    part = group(member("a"), wanted=2)
+def test_an_incomplete_group_fires_after_the_hard_clock_and_says_so() -> None:
+    part = group(member("a"))
     assert judge(part, CLOCKS, 99.0).at == 100.0
-    assert judge(part, CLOCKS, 100.0).reason == "1 of 2 members are there, no more came in time"
+    assert judge(part, CLOCKS, 100.0).reason == "1 of 1 members are there; waits for two"
 
 
 def test_a_failed_member_is_not_waited_for() -> None:
-    assert judge(group(member("a"), member("b", None, "bad"), wanted=2), CLOCKS, 60.0).fire
+    assert judge(group(member("a"), member("b", None, "bad"), complete=True), CLOCKS, 60.0).fire
 
 
-def test_without_a_count_the_quiet_clock_decides() -> None:
-    assert judge(group(member("a")), CLOCKS, 60.0).fire
+def test_a_member_on_its_way_keeps_a_complete_group_waiting() -> None:
+    assert not judge(group(member("a"), member("b", None), complete=True), CLOCKS, 60.0).fire
 
 
 def test_nobody_is_timed_out_on_our_own_backlog() -> None:
-    assert not judge(group(member("a"), wanted=2, busy=True), CLOCKS, 1e9, hurry=True).fire
+    assert not judge(group(member("a"), complete=True, busy=True), CLOCKS, 1e9, hurry=True).fire
 
 
 def test_when_nothing_else_is_left_to_do_the_clocks_are_over() -> None:
-    assert judge(group(member("a"), member("b", None), wanted=3), CLOCKS, 0.0, hurry=True).fire
+    assert judge(group(member("a"), member("b", None)), CLOCKS, 0.0, hurry=True).fire
 
 
 def test_an_empty_group_never_fires() -> None:
@@ -105,15 +106,15 @@ def test_the_same_value_again_does_not_reopen_a_group(store: Store) -> None:
     assert [g.name for g in store.open_groups()] == ["g"]
 
 
-def test_a_list_outranks_a_count_and_keeps_what_is_satisfied(store: Store) -> None:
-    store.open_group("g", "counted", now=0.0, wanted=5)
+def test_a_list_outranks_a_collection_and_keeps_what_is_satisfied(store: Store) -> None:
+    store.open_group("g", "counted", now=0.0)
     store.join_group("g", "a", "", now=0.0)
     store.join_group("g", "stray", "", now=0.0)
     store.satisfy("g", "a", "v", now=1.0)
     store.list_group("g", "listed", ["a", "b"], now=2.0)
     store.join_group("g", "stray", "", now=3.0)
     found = store.group("g")
-    assert (found.listed, found.payload, found.wanted) == (True, "listed", None)
+    assert (found.listed, found.payload) == (True, "listed")
     assert [(m.name, m.value) for m in found.members] == [("a", "v"), ("b", None)]
 
 

@@ -1,0 +1,79 @@
+-- name: files
+-- How many of which kind.
+SELECT entity.kind, count(*) AS n FROM file JOIN entity ON entity.id = file.entity
+WHERE file.origin != 'alias' GROUP BY entity.kind ORDER BY entity.kind
+
+-- name: jobs
+-- Where the queue stands.
+SELECT stage, state, count(*) AS n FROM job GROUP BY stage, state ORDER BY stage, state
+
+-- name: in_hand
+-- What is being made now.
+SELECT id, stage AS pipeline, subject, state, attempt, changed_at AS since, mem_mb FROM job
+WHERE state IN ('running', 'publishing') ORDER BY changed_at
+
+-- name: dead
+-- What needs a person.
+SELECT id, stage AS pipeline, subject, attempt, reason, changed_at AS since FROM job
+WHERE state = 'dead' ORDER BY changed_at
+
+-- name: groups
+-- Associations, and why those which wait do.
+SELECT name, state, version, reason, opened_at, changed_at,
+       (SELECT count(*) FROM member WHERE gathering = gathering.name AND value IS NOT NULL) AS present,
+       (SELECT count(*) FROM member WHERE gathering = gathering.name) AS members
+FROM gathering ORDER BY name
+
+-- name: quarantined
+-- Each with its one reason.
+SELECT path, reason, at FROM quarantine ORDER BY path
+
+-- name: settings
+-- The context in force, and since when.
+SELECT name, value, at FROM setting ORDER BY name
+
+-- name: find
+-- By path, or by name if that is all that is given; the newest first.
+SELECT file.path, file.name, file.entity AS sha256, entity.kind, file.origin, file.note, file.at
+FROM file JOIN entity ON entity.id = file.entity
+WHERE file.path = :path OR (:name != '' AND file.name = :name) ORDER BY file.path = :path DESC, file.at DESC
+
+-- name: refused
+-- Whether it was quarantined, by path or name.
+SELECT path, reason, at FROM quarantine WHERE path = :path OR (:name != '' AND name = :name) ORDER BY path
+
+-- name: jobs_of
+-- Jobs that take this content.
+SELECT job.id, job.stage AS pipeline, job.subject, job.state, job.attempt, job.reason, job.changed_at AS since
+FROM job WHERE EXISTS (SELECT 1 FROM json_each(job.payload, '$.inputs') AS source
+                       WHERE json_extract(source.value, '$.sha256') = :entity) ORDER BY job.id
+
+-- name: descendants
+-- All that was made of this content, directly or not.
+WITH RECURSIVE made (id) AS (
+    SELECT entity FROM derived WHERE source = :entity
+    UNION SELECT derived.entity FROM derived JOIN made ON derived.source = made.id)
+SELECT file.path, entity.kind FROM made JOIN entity ON entity.id = made.id
+JOIN file ON file.entity = made.id ORDER BY file.path
+
+-- name: groups_of
+-- Associations which a file of this name belongs to.
+SELECT gathering.name, gathering.state, gathering.reason FROM member
+JOIN gathering ON gathering.name = member.gathering
+WHERE member.name = :name ORDER BY gathering.name
+
+-- name: maker
+-- The latest attempt that gave just this content.
+SELECT activity.* FROM generated JOIN activity ON activity.id = generated.activity
+WHERE generated.entity = :entity ORDER BY activity.id DESC LIMIT 1
+
+-- name: used_by
+-- What an attempt used: inputs, references, associations.
+SELECT used.role, used.entity, entity.kind, entity.name,
+       (SELECT path FROM file WHERE file.entity = used.entity ORDER BY origin = 'alias' LIMIT 1) AS path
+FROM used JOIN entity ON entity.id = used.entity WHERE used.activity = :activity
+ORDER BY entity.kind = 'reference', used.role, entity.name
+
+-- name: entity
+-- A file, by its content.
+SELECT id AS sha256, kind, name, size FROM entity WHERE id = :entity

@@ -1,0 +1,261 @@
+"""What happens when something happens: each event is one transaction.
+
+A file has arrived, a job was computed, published or failed, a group is complete: the
+records are written and the jobs that follow are put in the same transaction. No
+process, thread or clock is touched here, so that every case can be tested by itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from calwebbd.daemon.intake import Refused, Seen
+from calwebbd.daemon.records import Known, Records, stamp
+from calwebbd.daemon.route import STAGES, estimate_mb, follow, member_name
+from calwebbd.daemon.work import Input, Result, Work, encode, work_of
+from calwebbd.queues.groups import Clocks, Group, judge
+from calwebbd.queues.job import Job, State
+from calwebbd.queues.retry import Failure
+from calwebbd.queues.store import Store
+from calwebbd.stages.associations import Association, GroupKey, asn_file_name, completeness, make_asn
+from calwebbd.stages.exptypes import PIPELINES
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all jobs put from now on have in common."""
+
+    output: Path
+    context: str
+    code: str
+    budget_mb: int
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    level3: bool = True
+    clocks: Clocks = field(default_factory=lambda: Clocks(quiet_s=600.0, hard_s=72 * 3600.0))
+    estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An association that was dropped in: the payload of its group, one product of it."""
+
+    asn: Association
+    source: Input
+
+    @property
+    def pipeline(self) -> str:
+        return self.asn.asn_type.lower().removeprefix("tso-")
+
+    @property
+    def roles(self) -> dict[str, str]:
+        return {Path(m.expname).name: m.exptype for m in self.asn.products[0].members}
+
+
+class Dispatch:
+    def __init__(self, store: Store, records: Records, terms: Terms) -> None:
+        self.store = store
+        self.records = records
+        self.terms = terms
+
+    def arrived(self, seen: Seen, now: float) -> None:
+        """A whole file lies in a watched folder."""
+        with self.store.transaction():
+            other = self.records.elsewhere(seen.known)
+            if other is not None:
+                reason = f"duplicate of {other}: the same content"
+                self.records.catalogue(seen.known, seen.stamp, seen.size, "alias", now, reason)
+                self.records.quarantine(seen.known.path, seen.stamp, reason, now)
+                return
+            self.records.catalogue(seen.known, seen.stamp, seen.size, "input", now)
+            if seen.asn is not None:
+                self._list(seen, seen.asn, now)
+            else:
+                self._follow(seen.known, now)
+
+    def refused(self, refused: Refused, now: float) -> None:
+        """A file cannot be used; it is looked at again when it changes."""
+        with self.store.transaction():
+            self.records.quarantine(refused.path, refused.stamp, refused.reason, now)
+
+    def published(self, job: Job, result: Result, now: float) -> list[Known]:
+        """The products are in the output folder: the job is done, and what follows begins."""
+        work = work_of(job.payload)
+        with self.store.transaction():
+            self.store.finish(job, now)
+            made = self.records.complete(job, work, result, self.terms.output, now)
+            for product in made:
+                self._follow(product, now)
+        return made
+
+    def failed(
+        self,
+        job: Job,
+        failure: Failure,
+        reason: str,
+        now: float,
+        *,
+        detail: str = "",
+        started: float | None = None,
+        jitter: float = 0.0,
+    ) -> Job:
+        """An attempt ended otherwise. Returns the job as it now is."""
+        work = work_of(job.payload)
+        began = job.changed_at if started is None else started
+        with self.store.transaction():
+            self.records.failed(job, work, failure, reason, detail, began, now)
+            budget_mb = self.terms.budget_mb
+            after = self.store.fail(job, failure, reason, now, jitter=jitter, budget_mb=budget_mb)
+            if after.state is State.DEAD:
+                self._lament(after, work, failure, reason, now)
+        return after
+
+    def rescue(self, now: float, alive: Callable[[str], bool]) -> list[Job]:
+        """Take back jobs from workers that are no more."""
+        lost = self.store.lost(now, alive)
+        return [self.failed(job, Failure.LOST, "its supervisor died", now) for job in lost]
+
+    def reject(self, now: float) -> list[Job]:
+        """Give up jobs that need more memory than the service may use."""
+        with self.store.transaction():
+            rejected = self.store.reject(self.terms.budget_mb, now)
+            for job in rejected:
+                self._lament(job, work_of(job.payload), Failure.MEMORY, job.reason, now)
+        return rejected
+
+    def assemble(self, now: float, *, hurry: bool = False) -> bool:
+        """Fire the groups whose time has come; says whether there was any."""
+        fired = False
+        for group in self.store.open_groups():
+            verdict = judge(group, self.terms.clocks, now, hurry=hurry)
+            if not verdict.fire:
+                self.store.explain(group.name, verdict.reason)
+                continue
+            with self.store.transaction():
+                self.store.fire(group.name, verdict.reason, now)
+                work = self._listed(group) if group.listed else self._collected(group)
+                self._put(work, [work.header] * len(work.inputs), now, reason=verdict.reason)
+            fired = True
+        return fired
+
+    def _follow(self, known: Known, now: float) -> None:
+        """Groups that wait for this file have it; its own pipeline is put in the queue."""
+        value = encode(Input(known.path, known.sha256))
+        step = follow(known.kind, known.header)
+        feeds = self._join(step.group, known, now) if step.group and self.terms.level3 else ""
+        for group in self.store.awaiting(known.path.name):
+            self.store.satisfy(group, known.path.name, value, now)
+        if step.pipeline is None:
+            self.records.note(known.path, step.reason)
+            return
+        subject = member_name(known.path.name).removesuffix("_cal.fits")
+        source = (Input(known.path, known.sha256),)
+        self._put(self._work(step.pipeline, subject, source, known.header), [known.header], now, feeds=feeds)
+
+    def _join(self, key: GroupKey, known: Known, now: float) -> str:
+        """Make the exposure a member of its group, and say which of the others have come."""
+        group = f"{key.asn_type}:{key.product_name}"
+        facts = msgspec.json.encode(known.header, order="deterministic").decode()
+        self.store.open_group(group, msgspec.json.encode(key).decode(), now)
+        self.store.join_group(group, member_name(known.path.name), facts, now)
+        found = self.store.group(group)
+        if not found.listed:
+            headers = [msgspec.json.decode(member.facts) for member in found.members]
+            others = self.records.headers_like(
+                f"jw{key.program}{key.candidate.removeprefix('o')}*_uncal.fits"
+            )
+            answer = completeness(headers, others)
+            self.store.assess(group, answer.complete, "" if answer.complete else answer.reason)
+        return group
+
+    def _list(self, seen: Seen, asn: Association, now: float) -> None:
+        """A dropped-in association: its members, and no others, make its products."""
+        known = seen.known
+        pipeline = asn.asn_type.lower().removeprefix("tso-")
+        if pipeline not in PIPELINES - {"detector1"}:
+            reason = f"asn_type is {asn.asn_type!r}: no pipeline of this version makes its products"
+            self.records.quarantine(known.path, seen.stamp, reason, now)
+            return
+        for product in asn.products:
+            one = msgspec.structs.replace(asn, products=(product,))
+            payload = encode(Listed(one, Input(known.path, known.sha256, "asn")))
+            names = [Path(member.expname).name for member in product.members]
+            group = f"{pipeline}:{product.name}"
+            self.store.list_group(group, payload, names, now)
+            for name in names:
+                found = self.records.named(name)
+                if found is not None:
+                    self.store.satisfy(group, name, encode(Input(found.path, found.sha256)), now)
+
+    def _listed(self, group: Group) -> Work:
+        listed = msgspec.json.decode(group.payload, type=Listed, dec_hook=_path)
+        inputs = [_value(m.value, listed.roles[m.name]) for m in group.satisfied]
+        product = listed.asn.products[0]
+        members = tuple(msgspec.structs.replace(m, expname=Path(m.expname).name) for m in product.members)
+        asn = msgspec.structs.replace(
+            listed.asn, products=(msgspec.structs.replace(product, members=members),)
+        )
+        science = next(name for name, role in listed.roles.items() if role == "science")
+        made_of = tuple(sorted(inputs, key=lambda source: source.path.name))
+        work = self._work(listed.pipeline, product.name, made_of, self._header(science))
+        changes = {"asn": msgspec.to_builtins(asn), "asn_name": listed.source.path.name}
+        return msgspec.structs.replace(work, **changes)
+
+    def _collected(self, group: Group) -> Work:
+        key = msgspec.json.decode(group.payload, type=GroupKey)
+        members = group.satisfied
+        version = f"v{group.version + 1:03d}" if group.version else None
+        degraded = "" if group.complete else f"Incomplete: {group.missing}"
+        asn = make_asn(key, [m.name for m in members], version_id=version, degraded=degraded)
+        inputs = tuple(_value(m.value, "science") for m in members)
+        work = self._work(key.asn_type, key.product_name, inputs, msgspec.json.decode(members[0].facts))
+        changes = {"asn": msgspec.to_builtins(asn), "asn_name": asn_file_name(asn), "made": True}
+        return msgspec.structs.replace(work, **changes)
+
+    def _header(self, name: str) -> dict[str, Any]:
+        found = self.records.named(name)
+        return found.header if found else {}
+
+    def _work(self, pipeline: str, subject: str, inputs: tuple[Input, ...], header: dict[str, Any]) -> Work:
+        return Work(
+            stage=STAGES[pipeline],
+            pipeline=pipeline,
+            subject=subject,
+            inputs=inputs,
+            context=self.terms.context,
+            code=self.terms.code,
+            header=header,
+            steps=self.terms.steps,
+        )
+
+    def _put(
+        self,
+        work: Work,
+        headers: Sequence[Mapping[str, Any]],
+        now: float,
+        *,
+        feeds: str = "",
+        reason: str = "",
+    ) -> None:
+        # An estimate is no proof: what seems larger than the budget is tried alone.
+        mem_mb = min(self.terms.estimate(work.pipeline, headers), self.terms.budget_mb)
+        self.store.put(work.job(mem_mb, feeds=feeds, reason=reason), now)
+
+    def _lament(self, job: Job, work: Work, failure: Failure, reason: str, now: float) -> None:
+        """Groups need not wait for what a dead job was to make; wrong input is quarantined."""
+        member = f"{work.subject}_cal.fits"
+        for group in self.store.awaiting(member):
+            self.store.give_up(group, member, reason)
+        if failure is Failure.INPUT and work.asn is None:
+            path = work.inputs[0].path
+            self.records.quarantine(path, stamp(path) or "", f"{work.pipeline}: {reason}", now)
+
+
+def _value(value: str | None, role: str) -> Input:
+    found = msgspec.json.decode(value or "", type=Input, dec_hook=_path)
+    return msgspec.structs.replace(found, role=role)
+
+
+def _path(kind: type, value: Any) -> Any:
+    return kind(value)

@@ -1,0 +1,62 @@
+"""Look at a file that stands still: is it whole, what is it, what does it hold?
+
+Reads only, in a thread of its own; the catalogue is the business of `dispatch`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from calwebbd.daemon.records import Known, stamp
+from calwebbd.daemon.route import keep
+from calwebbd.stages.associations import Association, load_asn
+from calwebbd.stages.errors import Incomplete, InputError
+from calwebbd.stages.verify import Facts
+
+Verify = Callable[[Path], Facts]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A whole file, unchanged while it was read."""
+
+    known: Known
+    stamp: str
+    size: int
+    asn: Association | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that cannot be used as it stands; `growing` if it may only be unfinished."""
+
+    path: Path
+    stamp: str
+    reason: str
+    growing: bool
+
+
+def examine(path: Path, before: str, verify: Verify) -> Seen | Refused | None:
+    """Verify and hash a file whose stamp was `before`; None if it has changed or gone meanwhile."""
+    try:
+        asn = load_asn(path) if path.suffix == ".json" else None
+        facts = verify(path) if asn is None else None
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    except FileNotFoundError:
+        return None
+    except InputError as error:
+        return _refused(path, before, error.reason, growing=isinstance(error, Incomplete))
+    except OSError as error:
+        return _refused(path, before, f"cannot be read: {error.strerror}", growing=False)
+    if stamp(path) != before:
+        return None
+    kind, header = (facts.kind, keep(facts.header)) if facts else ("asn", {})
+    return Seen(Known(path, sha256, kind, header), before, size, asn)
+
+
+def _refused(path: Path, before: str, reason: str, *, growing: bool) -> Refused | None:
+    """A reason found in a file that was changing under our eyes says nothing."""
+    return Refused(path, before, reason, growing) if stamp(path) == before else None

@@ -1,0 +1,162 @@
+"""What the service writes down: catalogue, quarantine and provenance.
+
+Every method belongs in a transaction of the store whose connection it uses, so that
+a product, the record of how it was made and the jobs that follow appear together.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from calwebbd.daemon.work import Input, Result, Work
+from calwebbd.queues.job import Job
+from calwebbd.queues.sql import statements
+
+_HERE = Path(__file__).parent
+SCHEMA = (_HERE / "schema.sql").read_text()
+_SQL = statements((_HERE / "records.sql").read_text())
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A catalogued file: where it is, its content's SHA-256, kind and header."""
+
+    path: Path
+    sha256: str
+    kind: str
+    header: dict[str, Any]
+
+
+def stamp(path: Path) -> str | None:
+    """What tells a changed file from an unchanged one; None where there is no regular file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return stamp_of(found)
+
+
+def stamp_of(found: os.stat_result) -> str:
+    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+
+
+class Records:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def unchanged(self, path: Path, stamp: str) -> bool:
+        """Whether just this file has been catalogued or quarantined already."""
+        return any(row["stamp"] == stamp for row in self._all("stamp", path=str(path)))
+
+    def catalogue(
+        self, known: Known, stamp: str, size: int | None, origin: str, now: float, note: str = ""
+    ) -> None:
+        """The path now holds this content, and is well."""
+        self._entity(known.sha256, known.kind, known.path.name, size, known.header, now)
+        path, name = str(known.path), known.path.name
+        row = {"path": path, "name": name, "entity": known.sha256, "origin": origin, "stamp": stamp}
+        self._do("file", **row, note=note, now=now)
+        self._do("release", path=path)
+
+    def elsewhere(self, known: Known) -> Path | None:
+        """Another path with this content; those which are no more are forgotten."""
+        for row in self._all("holders", entity=known.sha256, path=str(known.path)):
+            if os.path.exists(row["path"]):
+                return Path(row["path"])
+            self._do("forget", path=row["path"])
+        return None
+
+    def quarantine(self, path: Path, stamp: str, reason: str, now: float) -> None:
+        self._do("quarantine", path=str(path), name=path.name, stamp=stamp, reason=reason, now=now)
+
+    def named(self, name: str) -> Known | None:
+        """The newest file of this name."""
+        for row in self._all("by_name", name=name):
+            return Known(Path(row["path"]), row["entity"], row["kind"], json.loads(row["header"]))
+        return None
+
+    def headers_like(self, pattern: str) -> list[dict[str, Any]]:
+        """Headers of all files whose name matches, with ``*`` and ``?``."""
+        return [json.loads(row["header"]) for row in self._all("headers_like", pattern=pattern)]
+
+    def note(self, path: Path, note: str) -> None:
+        """Why nothing follows from a file."""
+        self._do("note", path=str(path), note=note)
+
+    def complete(self, job: Job, work: Work, result: Result, output: Path, now: float) -> list[Known]:
+        """An attempt that ended well, and its products. Returns those."""
+        activity = self._activity(
+            job,
+            work,
+            started=result.started,
+            ended=result.ended,
+            outcome="complete",
+            parameters=_json({step["name"]: step["parameters"] for step in result.steps}),
+            steps=_json([{k: v for k, v in s.items() if k != "parameters"} for s in result.steps]),
+            peak_mb=result.peak_mb,
+            cpu_s=result.cpu_s,
+        )
+        self._used(activity, work.inputs, now)
+        for step in result.steps:
+            for kind, file in step["references"].items():
+                self._reference(activity, kind, os.path.basename(file), now)
+        made = []
+        for product in result.products:
+            known = Known(output / product.name, product.sha256, product.suffix, work.header)
+            self.catalogue(known, stamp(known.path) or "", product.size, "product", now)
+            self._do("generated", activity=activity, entity=known.sha256, path=str(known.path))
+            for source in work.inputs:
+                self._do("derived", entity=known.sha256, source=source.sha256)
+            made.append(known)
+        return made
+
+    def failed(
+        self, job: Job, work: Work, failure: str, reason: str, detail: str, started: float, now: float
+    ) -> None:
+        """An attempt that did not end well."""
+        fields = {"failure": failure, "reason": reason, "detail": detail}
+        activity = self._activity(job, work, started=started, ended=now, outcome="failed", **fields)
+        self._used(activity, work.inputs, now)
+
+    def setting(self, name: str) -> str | None:
+        for row in self._all("setting", name=name):
+            return str(row["value"])
+        return None
+
+    def set(self, name: str, value: str, now: float) -> None:
+        self._do("set", name=name, value=value, now=now)
+
+    def _activity(self, job: Job, work: Work, **fields: object) -> int:
+        empty: dict[str, object] = {"failure": "", "reason": "", "detail": "", "parameters": "{}"}
+        empty |= {"steps": "[]", "peak_mb": None, "cpu_s": None}
+        row = {"job": job.id, "stage": work.stage, "pipeline": work.pipeline, "attempt": job.attempt}
+        row |= {"context": work.context, "code": work.code}
+        return int(self._all("activity", **(empty | row | fields))[0]["id"])
+
+    def _used(self, activity: int, inputs: Iterable[Input], now: float) -> None:
+        for source in inputs:
+            self._entity(source.sha256, "", source.path.name, None, {}, now)
+            self._do("used", activity=activity, entity=source.sha256, role=source.role)
+
+    def _reference(self, activity: int, kind: str, name: str, now: float) -> None:
+        self._entity(f"crds:{name}", "reference", name, None, {}, now)
+        self._do("used", activity=activity, entity=f"crds:{name}", role=kind)
+
+    def _entity(
+        self, id: str, kind: str, name: str, size: int | None, header: Mapping[str, Any], now: float
+    ) -> None:
+        self._do("entity", id=id, kind=kind, name=name, size=size, header=_json(header), now=now)
+
+    def _do(self, statement: str, **values: object) -> None:
+        self._connection.execute(_SQL[statement], values)
+
+    def _all(self, statement: str, **values: object) -> list[sqlite3.Row]:
+        return self._connection.execute(_SQL[statement], values).fetchall()
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()

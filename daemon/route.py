@@ -1,0 +1,78 @@
+"""From a catalogued file to what follows: pure. Only here do queues meet astronomy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calwebbd.stages.associations import GroupKey, level3_key
+from calwebbd.stages.exptypes import pipeline_for
+from calwebbd.stages.header import Header, Value, integer
+from calwebbd.stages.names import KEYWORDS as NAMING
+from calwebbd.stages.names import split_suffix
+
+STAGES = {"detector1": 1, "image2": 2, "image3": 3}
+
+_ASKED_FOR = """
+BAND BKGDTARG CHANNEL CORONMSK DATE-OBS DETECTOR DMS_NOTE EXPCOUNT EXP_TYPE EXSEGNUM EXSEGTOT FILTER
+FXD_SLIT GRATING INSTRUME INTEND INTSTART IS_IMPRT IS_PSF LAMP LAMPMODE MODULE MSASTATE NEXPOSUR NGROUPS
+NINTS NOUTPUTS NUMDTHPT PATTTYPE PATT_NUM PUPIL READPATT SUBARRAY SUBPXPTS SUBSIZE1 SUBSIZE2 SUBSTRT1
+SUBSTRT2 TARGNAME TARGPROP TEMPLATE TIME-OBS TSOVISIT VISITYPE
+"""
+#: what routing, associating and choosing references ask of a header; the rest is not catalogued
+KEYWORDS = frozenset(_ASKED_FOR.split()) | {keyword for keyword, _ in NAMING.values()}
+
+#: kinds of files that are taken from a watched folder
+INPUTS = frozenset({"uncal", "rate", "rateints", "cal", "calints"})
+
+
+@dataclass(frozen=True)
+class Follow:
+    """The pipeline for this file alone, or None and why; the group it belongs to, if any."""
+
+    pipeline: str | None
+    reason: str
+    group: GroupKey | None = None
+
+
+def wanted(name: str) -> bool:
+    """Whether a file of this name is ours to calibrate; hidden and temporary names are not."""
+    if name.startswith("."):
+        return False
+    return name.endswith("_asn.json") or (name.endswith(".fits") and split_suffix(name)[2] in INPUTS)
+
+
+def keep(header: Header) -> dict[str, Value]:
+    """The part of a header that is catalogued."""
+    return {keyword: value for keyword, value in header.items() if keyword in KEYWORDS}
+
+
+def follow(kind: str, header: Header) -> Follow:
+    """What becomes of a file of this kind. A file that stage 3 takes waits for its group."""
+    route = pipeline_for(header, kind)
+    if route.pipeline is None:
+        return Follow(None, route.reason)
+    group = level3_key(header)
+    if STAGES[route.pipeline] == 3:
+        return Follow(None, "" if group else "stage 3 has no group for it", group)
+    return Follow(route.pipeline, "", group)
+
+
+def member_name(name: str) -> str:
+    """The file by which an exposure joins its stage-3 group."""
+    return f"{split_suffix(name)[0]}_cal.fits"
+
+
+def estimate_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
+    """Memory a job needs, MB: imported libraries, arrays per sample and per pixel.
+
+    Generous on purpose: too little kills the job, too much only makes it wait.
+    """
+    total = 400.0
+    for header in headers:
+        pixels = (integer(header, "SUBSIZE1") or 2048) * (integer(header, "SUBSIZE2") or 2048)
+        first, last = integer(header, "INTSTART"), integer(header, "INTEND")
+        planes = last - first + 1 if first and last else integer(header, "NINTS") or 1
+        samples = planes * (integer(header, "NGROUPS") or 1) if pipeline == "detector1" else 0
+        per_pixel = {1: 80, 2: 150, 3: 60}[STAGES[pipeline]]
+        total += pixels * (12 * samples + per_pixel) / 2**20
+    return int(total)

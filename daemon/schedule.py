@@ -1,0 +1,35 @@
+"""What happens by the clock. A tick only posts its name; the main loop does the work."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from calwebbd.daemon.config import Config
+
+LEASE_S = 120.0
+
+
+class Tick(StrEnum):
+    ROOTS = "roots"  #: are the watched folders what they were?
+    RESCAN = "rescan"
+    LEASES = "leases"  #: renew ours, take back those of the dead
+    GROUPS = "groups"  #: clocks of associations
+    CONTEXT = "context"  #: what is the latest context now?
+
+
+def scheduler(config: Config, post: Callable[[Tick], None]) -> BackgroundScheduler:
+    """A scheduler that is not yet started. Late ticks come once, not never and not in a burst."""
+    defaults = {"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
+    found = BackgroundScheduler(timezone="UTC", job_defaults=defaults)
+    periods = {
+        Tick.ROOTS: 5.0,
+        Tick.RESCAN: config.watch.rescan_seconds,
+        Tick.LEASES: LEASE_S / 4,
+        Tick.GROUPS: min(60.0, max(1.0, config.associations.quiet_seconds / 10)),
+    }
+    for tick, seconds in periods.items():
+        found.add_job(post, "interval", seconds=seconds, args=(tick,), id=tick)
+    if not config.crds.context.endswith(".pmap"):
+        found.add_job(post, "cron", hour=3, jitter=3600, args=(Tick.CONTEXT,), id=Tick.CONTEXT)
+    return found

@@ -1,0 +1,271 @@
+"""The service: one loop which hears of files, workers and clocks, and acts.
+
+Threads watch, scan, verify and tick; processes calibrate; all of them only post what
+they found. The loop alone uses the database. On start it first brings to an end what
+an earlier life left, then watches. So a kill at any moment costs at most the attempts
+under way.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from functools import singledispatchmethod
+from importlib.metadata import version
+from multiprocessing.connection import wait
+from typing import Any
+
+import structlog
+
+from calwebbd.daemon import instance, notify, records, watch
+from calwebbd.daemon.config import Config
+from calwebbd.daemon.dispatch import Dispatch, Terms
+from calwebbd.daemon.inbox import Inbox
+from calwebbd.daemon.reception import Examined, Reception
+from calwebbd.daemon.records import Records
+from calwebbd.daemon.schedule import Tick, scheduler
+from calwebbd.daemon.worker import Runner, Setting, load
+from calwebbd.daemon.workshop import Workshop
+from calwebbd.queues.groups import Clocks
+from calwebbd.queues.store import Store
+from calwebbd.stages.errors import ReferenceMissing
+
+CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
+VERIFY = "calwebbd.stages.verify:verify"
+LONGEST_WAIT_S = 5.0
+SOON_S = 60.0  #: with `once`, jobs to be tried again within this are waited for
+
+#: (event, facts about it), for whoever shows progress
+OnEvent = Callable[[str, dict[str, Any]], None]
+_log = structlog.get_logger(__name__)
+
+
+class Stop(StrEnum):
+    DRAIN = "drain"  #: end what runs, begin nothing
+    NOW = "now"
+
+
+class Service:
+    """calibrate, verify : ``module:name`` of what does the work, for tests to replace."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_event: OnEvent | None = None,
+        calibrate: str = CALIBRATE,
+        verify: str = VERIFY,
+    ) -> None:
+        self.config = config
+        self._on_event = on_event
+        self._calibrate = calibrate
+        self._verify = verify
+        self._inbox: Inbox[Any] = Inbox()
+        self._stop: Stop | None = None
+        self._scanned = False
+
+    def run(self, *, once: bool = False) -> None:
+        """Serve until stopped; with `once`, until everything that can be done is done.
+
+        Raises AlreadyRunning if another service has the state folder, ReferenceMissing
+        if the context cannot be resolved.
+        """
+        folders = self.config.folders
+        for folder in (folders.state, folders.output, folders.scratch):
+            folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            stack.enter_context(instance.alone(folders.state))
+            self._open(stack)
+            stack.enter_context(self._signals())
+            self._workshop.recover()
+            self._watcher.start()
+            stack.callback(self._watcher.stop)
+            self._scheduler.start()
+            stack.callback(self._scheduler.shutdown)
+            notify.notify("READY=1")
+            self._loop(once)
+            notify.notify("STOPPING=1")
+            self._workshop.abandon()
+
+    def stop(self, how: Stop = Stop.DRAIN) -> None:
+        """From any thread: end what runs, or everything at once."""
+        self._inbox.post(how)
+
+    @property
+    def steps(self) -> dict[str, str]:
+        """The step at which each running product is."""
+        return {running.work.subject: running.step for running in list(self._workshop.running)}
+
+    def _open(self, stack: ExitStack) -> None:
+        config, post = self.config, self._inbox.post
+        store = Store(config.folders.database, [records.SCHEMA])
+        stack.callback(store.close)
+        environment = _environment(config)
+        setting = Setting(self._calibrate, environment, config.log.level, config.log.file)
+        runner = Runner(setting)
+        stack.callback(runner.kill)
+        self._records = Records(store.connection)
+        self._dispatch = Dispatch(store, self._records, _terms(config, literal_context(config.crds.context)))
+        self._records.set("context", self._dispatch.terms.context, time.time())
+        self._workshop = Workshop(self._dispatch, runner, config, self._tell)
+        self._reception = Reception(self._dispatch, load(self._verify), config.watch, post, self._tell)
+        stack.callback(self._reception.close)
+        excluded = (config.folders.output, config.folders.state)
+        self._watcher = watch.Watcher(config.folders.watch, excluded, post)
+        self._scheduler = scheduler(config, post)
+
+    def _loop(self, once: bool) -> None:
+        more = False
+        while True:
+            self._wait(0.0 if more else LONGEST_WAIT_S)
+            for message in self._inbox.drain():
+                self._handle(message)
+            self._workshop.hear()
+            if self._stop is Stop.NOW or (self._stop and self._workshop.idle):
+                return
+            if not self._stop:
+                self._reception.look()
+                self._workshop.begin()
+                idle = once and self._idle()
+                more = idle and self._hurry()
+                if idle and not more:
+                    return
+            self._feed()
+
+    def _wait(self, longest: float) -> None:
+        """Until something is heard or due."""
+        settling = self._reception.next_due()
+        job = self._dispatch.store.next_due()
+        dues = [longest]
+        if settling is not None:
+            dues.append(settling - time.monotonic())
+        if job is not None and job > time.time():  # one that is due already waits for a process
+            dues.append(job - time.time())
+        wait(
+            [self._inbox.fileno(), *(running.channel for running in self._workshop.running)],
+            max(0.0, min(dues)),
+        )
+
+    @singledispatchmethod
+    def _handle(self, message: Any) -> None:
+        raise TypeError(f"the service does not understand {message!r}")
+
+    @_handle.register
+    def _(self, message: watch.Hint) -> None:
+        self._reception.hint(message)
+
+    @_handle.register
+    def _(self, message: watch.Found) -> None:
+        self._reception.found(message)
+
+    @_handle.register
+    def _(self, message: watch.Scanned) -> None:
+        self._scanned = True
+        for folder in message.unreadable:
+            _log.warning("folder cannot be scanned", folder=folder)
+
+    @_handle.register
+    def _(self, message: watch.Doubt) -> None:
+        _log.info("scanning again", reason=message.reason)
+        self._watcher.scan()
+
+    @_handle.register
+    def _(self, message: Examined) -> None:
+        self._reception.examined(message)
+
+    @_handle.register
+    def _(self, message: Stop) -> None:
+        self._stop = Stop.NOW if self._stop else message
+
+    @_handle.register
+    def _(self, message: Tick) -> None:
+        match message:
+            case Tick.ROOTS:
+                self._watcher.check()
+            case Tick.RESCAN:
+                self._watcher.scan()
+            case Tick.LEASES:
+                self._workshop.renew()
+            case Tick.GROUPS:
+                self._dispatch.assemble(time.time())
+            case Tick.CONTEXT:
+                self._refresh()
+
+    def _refresh(self) -> None:
+        """New jobs carry the latest context; those in the queue keep theirs."""
+        try:
+            context = literal_context(self.config.crds.context)
+        except ReferenceMissing as error:
+            self._tell("context kept", context=self._dispatch.terms.context, reason=error.reason)
+            return
+        if context != self._dispatch.terms.context:
+            self._dispatch.terms = _terms(self.config, context)
+            self._records.set("context", context, time.time())
+            self._tell("context changed", context=context)
+
+    def _idle(self) -> bool:
+        """Whether only clocks are left to wait for."""
+        due = self._dispatch.store.next_due()
+        soon = due is not None and due < time.time() + SOON_S
+        return self._scanned and self._reception.stuck and self._workshop.idle and not soon
+
+    def _hurry(self) -> bool:
+        """Whether there is more to do if clocks are not waited for."""
+        return self._reception.hurry() or self._dispatch.assemble(time.time(), hurry=True)
+
+    def _feed(self) -> None:
+        """The supervisor hears that we live only if those do whom we depend on."""
+        if self._watcher.alive() and self._scheduler.running:
+            running = len(self._workshop.running)
+            notify.notify("WATCHDOG=1", f"STATUS={running} jobs run, context {self._dispatch.terms.context}")
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        level = _log.warning if event in {"quarantined", "failed"} else _log.info
+        level(event, **facts)
+        if self._on_event is not None:
+            self._on_event(event, facts)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """TERM and INT drain, the second time they end at once. Only a main thread may ask for them."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        old = [signal.signal(number, lambda *_: self.stop()) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, old, strict=True):
+                signal.signal(number, handler)
+
+
+def literal_context(context: str) -> str:
+    """A literal name needs no cache, nor the library that reads it."""
+    if context.endswith(".pmap"):
+        return context
+    from calwebbd.stages import crds
+
+    return crds.literal_context(context)
+
+
+def _environment(config: Config) -> dict[str, str]:
+    threads = str(config.workers.threads)
+    names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    path = config.crds.path
+    return dict.fromkeys(names, threads) | ({"CRDS_PATH": str(path)} if path else {})
+
+
+def _terms(config: Config, context: str) -> Terms:
+    clocks = Clocks(config.associations.quiet_seconds, config.associations.hard_seconds)
+    return Terms(
+        output=config.folders.output,
+        context=context,
+        code=version("calwebbd"),
+        budget_mb=config.workers.budget_mb,
+        steps=config.steps,
+        level3=config.associations.level3,
+        clocks=clocks,
+    )

@@ -1,0 +1,245 @@
+"""One process for each job, born of a warm fork server.
+
+The fork server has imported the calibration but has run no parallel kernel (a process
+forked after that would abort), so a worker begins within milliseconds. A worker never
+opens the database: it sends one Reply through a pipe and ends. It dies with the fork
+server, and that with the service, so that none outlives it; a job that takes too long
+is killed with all its children.
+"""
+
+import ctypes
+import importlib
+import multiprocessing
+import os
+import resource
+import signal
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from calwebbd.daemon import logs, workspace
+from calwebbd.daemon.work import Result, Work
+from calwebbd.queues.job import Job
+from calwebbd.queues.retry import Failure
+from calwebbd.stages.errors import InputError, ParameterError, ReferenceMissing
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all workers share.
+
+    function : ``module:name`` of the pipeline runner, as `calwebbd.daemon.calibrate:calibrate`
+    environment : variables set before it is imported
+    """
+
+    function: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    log_level: str = "info"
+    log_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How an attempt ended: with a result, or with a failure and its reason."""
+
+    result: Result | None = None
+    failure: Failure | None = None
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step begins, or has ended: COMPLETE or SKIPPED."""
+
+    step: str
+    state: str
+
+
+@dataclass(eq=False)
+class Running:
+    job: Job
+    work: Work
+    workspace: Path
+    started: float
+    deadline: float
+    process: BaseProcess
+    channel: Connection
+    step: str = ""  #: the last it told of
+
+
+class Runner:
+    """Starts workers and hears how they end. Use from one thread."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.running: list[Running] = []
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([setting.function.partition(":")[0]])
+        os.environ.update(setting.environment)  # numba reads it once, in the fork server
+
+    def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Running:
+        """Begin a job in its workspace."""
+        ours, theirs = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=_main, args=(theirs, self.setting, job.id, work, folder), daemon=True
+        )
+        process.start()
+        theirs.close()
+        now = time.monotonic()
+        running = Running(job, work, folder, time.time(), now + timeout_s, process, ours)
+        self.running.append(running)
+        return running
+
+    def wait_on(self) -> list[Connection]:
+        """What becomes readable when a worker ends, well or not."""
+        return [running.channel for running in self.running]
+
+    def ended(self) -> list[tuple[Running, Reply]]:
+        """Workers which have ended since last asked, and those which had to be ended."""
+        found = [(running, reply) for running in self.running if (reply := _heard(running)) is not None]
+        for running, _ in found:
+            self.running.remove(running)
+            _reap(running)
+        return found
+
+    def kill(self) -> None:
+        """End all workers at once; their jobs go back to the queue by other means."""
+        for running in self.running:
+            _kill(running.process)
+            _reap(running)
+        self.running.clear()
+
+
+def _heard(running: Running) -> Reply | None:
+    while running.channel.poll():
+        try:
+            message: Reply | Progress = running.channel.recv()
+        except (EOFError, ConnectionResetError):
+            running.process.join()
+            return _killed(running.process.exitcode)
+        if isinstance(message, Reply):
+            return message
+        running.step = message.step
+    if time.monotonic() > running.deadline:
+        _kill(running.process)
+        return Reply(failure=Failure.TIMEOUT, reason="took longer than its time limit")
+    return None
+
+
+def _killed(code: int | None) -> Reply:
+    """The pipe was closed without a reply."""
+    if code is not None and code < 0:
+        return Reply(failure=Failure.KILLED, reason=f"its process was killed by {signal.Signals(-code).name}")
+    return Reply(failure=Failure.ERROR, reason=f"its process ended with exit code {code} and no reply")
+
+
+def _kill(process: BaseProcess) -> None:
+    """The worker leads a process group of its own, once it has come so far."""
+    if process.pid is None or process.exitcode is not None:
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
+
+
+def _reap(running: Running) -> None:
+    running.process.join(timeout=5.0)
+    if running.process.exitcode is None:  # it has replied, but does not end
+        _kill(running.process)
+        running.process.join()
+    running.process.close()
+    running.channel.close()
+
+
+def load(name: str) -> Callable[..., Any]:
+    """The function meant by ``module:name``."""
+    module, _, attribute = name.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return function
+
+
+def _main(channel: Connection, setting: Setting, job: int, work: Work, folder: Path) -> None:
+    """The whole life of a worker."""
+    _isolate()
+    os.environ.update(setting.environment)
+    logs.setup(setting.log_level, setting.log_file)
+    structlog.contextvars.bind_contextvars(job=job, stage=work.pipeline, exposure=work.subject)
+    channel.send(attempt(setting.function, work, folder, lambda *told: channel.send(Progress(*told))))
+    channel.close()
+
+
+def _isolate() -> None:
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died just before
+        os._exit(1)
+    os.setpgid(0, 0)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    Path("/proc/self/oom_score_adj").write_text("500")  # rather the worker than the service
+
+
+def attempt(function: str, work: Work, folder: Path, report: Callable[[str, str], None]) -> Reply:
+    """Run the pipeline; the one broad `except`, so that every end is an answer."""
+    started = time.time()
+    try:
+        file = workspace.prepare(folder, work)
+        outcomes = load(function)(
+            file,
+            pipeline=work.pipeline,
+            output_dir=folder / "out",
+            context=work.context,
+            steps=work.steps,
+            report=report,
+        )
+        return Reply(result=_result(work, folder, outcomes, started))
+    except (InputError, ParameterError) as error:
+        return Reply(failure=Failure.INPUT, reason=_said(error))
+    except ReferenceMissing as error:
+        return Reply(failure=Failure.MISSING, reason=_said(error))
+    except MemoryError:
+        return Reply(failure=Failure.MEMORY, reason="ran out of memory", detail=traceback.format_exc())
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Reply(failure=Failure.ERROR, reason=reason, detail=traceback.format_exc())
+
+
+def _result(work: Work, folder: Path, outcomes: Sequence[Any], started: float) -> Result:
+    written = [(Path(p.path), str(p.suffix)) for outcome in outcomes for p in outcome.products]
+    if work.made:
+        written.append((folder / "out" / work.asn_name, "asn"))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    steps = [msgspec.to_builtins(s, enc_hook=_plain) for outcome in outcomes for s in outcome.steps]
+    return Result(
+        products=workspace.settle(folder, written),
+        steps=tuple(steps),
+        started=started,
+        ended=time.time(),
+        peak_mb=used.ru_maxrss / 1024,
+        cpu_s=used.ru_utime + used.ru_stime,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Mappings of other kinds, numpy scalars and paths, as JSON has them."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _said(error: Exception) -> str:
+    """A calibration error's step and reason; which file it is the records know."""
+    step, reason = getattr(error, "step", ""), getattr(error, "reason", str(error))
+    return f"{step}: {reason}" if step else str(reason)

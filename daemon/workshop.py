@@ -1,0 +1,126 @@
+"""Jobs in hand: claim, start, hear, publish; and after a crash, bring to an end what was begun."""
+
+import os
+import random
+import time
+from collections.abc import Callable
+
+from calwebbd.daemon import instance, workspace
+from calwebbd.daemon.config import Config
+from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.daemon.schedule import LEASE_S
+from calwebbd.daemon.work import Result, encode, result_of, work_of
+from calwebbd.daemon.worker import Reply, Runner, Running
+from calwebbd.queues.job import Job, State
+from calwebbd.queues.retry import Failure
+from calwebbd.queues.store import Stale
+
+Tell = Callable[..., None]
+
+
+class Workshop:
+    def __init__(self, dispatch: Dispatch, runner: Runner, config: Config, tell: Tell) -> None:
+        self._dispatch = dispatch
+        self._store = dispatch.store
+        self._runner = runner
+        self._config = config
+        self._tell = tell
+        self._me = instance.identity()
+
+    @property
+    def idle(self) -> bool:
+        return not self._runner.running
+
+    @property
+    def running(self) -> list[Running]:
+        return self._runner.running
+
+    def recover(self) -> None:
+        """Publish what was computed, take back what was not, remove what is left over."""
+        now = time.time()
+        scratch = self._config.folders.scratch
+        for job in self._store.leased(State.PUBLISHING):
+            self._publish(job, result_of(job.result or ""))
+        for job in self._dispatch.rescue(now, lambda worker: worker == self._me or instance.alive(worker)):
+            self._tell("rescued", job=job.id, pipeline=job.stage, state=job.state)
+        for job in self._dispatch.reject(now):
+            self._tell("failed", job=job.id, pipeline=job.stage, reason=job.reason, state=job.state)
+        workspace.sweep(scratch, keep=())
+
+    def begin(self) -> None:
+        """Start as many jobs as there are processes and memory for."""
+        while len(self._runner.running) < self._config.workers.processes:
+            budget_mb = self._dispatch.terms.budget_mb
+            job = self._store.claim(self._me, time.time(), lease_s=LEASE_S, budget_mb=budget_mb)
+            if job is None:
+                return
+            folder = workspace.folder(self._config.folders.scratch, job)
+            work = work_of(job.payload)
+            self._runner.start(job, work, folder, self._config.workers.timeout_seconds)
+            facts = {"pipeline": work.pipeline, "product": work.subject, "attempt": job.attempt}
+            self._tell("started", job=job.id, **facts)
+
+    def hear(self) -> None:
+        """Publish what has ended well, try again or give up what has not."""
+        for running, reply in self._runner.ended():
+            try:
+                self._ended(running, reply)
+            except Stale as error:  # it was taken for dead, and is being done by another
+                self._tell("stale", job=running.job.id, reason=str(error))
+            workspace.discard(running.workspace)
+
+    def renew(self) -> None:
+        """Keep our leases, take those of the dead."""
+        now = time.time()
+        self._store.renew(self._me, now, LEASE_S)
+        for job in self._dispatch.rescue(now, instance.alive):
+            self._tell("rescued", job=job.id, pipeline=job.stage, state=job.state)
+
+    def abandon(self) -> None:
+        """End all workers at once; their jobs are as if they had never been claimed."""
+        given_back = [running.job for running in self._runner.running]
+        self._runner.kill()
+        for job in given_back:
+            self._store.unclaim(job, time.time())
+
+    def _ended(self, running: Running, reply: Reply) -> None:
+        if reply.result is None:
+            self._failed(running.job, reply, running.started)
+            return
+        now = time.time()
+        self._store.publish(running.job, encode(reply.result), now)
+        self._publish(running.job, reply.result)
+
+    def _publish(self, job: Job, result: Result) -> None:
+        """Move the products, then say so. Doing it again after a crash in between does no harm."""
+        folder = workspace.folder(self._config.folders.scratch, job)
+        try:
+            workspace.publish(folder, result.products, self._config.folders.output)
+        except workspace.Vanished as error:
+            self._failed(job, Reply(failure=Failure.LOST, reason=str(error)), result.started)
+            return
+        except OSError as error:
+            reason = f"cannot publish to {self._config.folders.output}: {os.strerror(error.errno or 0)}"
+            self._failed(job, Reply(failure=Failure.MISSING, reason=reason), result.started)
+            return
+        made = self._dispatch.published(job, result, time.time())
+        workspace.discard(folder)
+        seconds = result.ended - result.started
+        files = [known.path.name for known in made]
+        cost = {"seconds": round(seconds, 3), "peak_mb": round(result.peak_mb)}
+        product = work_of(job.payload).subject
+        self._tell("finished", job=job.id, pipeline=job.stage, product=product, files=files, **cost)
+
+    def _failed(self, job: Job, reply: Reply, started: float) -> None:
+        failure = reply.failure or Failure.ERROR
+        after = self._dispatch.failed(
+            job,
+            failure,
+            reply.reason,
+            time.time(),
+            detail=reply.detail,
+            started=started,
+            jitter=random.random(),
+        )
+        facts = {"product": work_of(job.payload).subject, "failure": failure, "reason": reply.reason}
+        self._tell("failed", job=job.id, pipeline=job.stage, state=after.state, **facts)

@@ -1,0 +1,146 @@
+"""Exposures of a few bytes and pipelines that copy them: what the service sees of calibration.
+
+A fake exposure is JSON, its header and some text. The header's DO says what shall happen
+to it in `calibrate`, its AT in which pipeline.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from calwebbd.stages.associations import load_asn
+from calwebbd.stages.errors import Incomplete, InputError, ReferenceMissing
+from calwebbd.stages.names import split_suffix
+from calwebbd.stages.verify import Facts
+
+HEADER: dict[str, Any] = {
+    "EXP_TYPE": "NRC_IMAGE",
+    "INSTRUME": "NIRCAM",
+    "PROGRAM": "01234",
+    "OBSERVTN": "001",
+    "VISIT": "001",
+    "VISITGRP": "02",
+    "SEQ_ID": "1",
+    "ACT_ID": "01",
+    "DETECTOR": "NRCA1",
+    "FILTER": "F200W",
+    "PUPIL": "CLEAR",
+    "SUBARRAY": "SUB64P",
+    "SUBSIZE1": 64,
+    "SUBSIZE2": 64,
+    "NINTS": 1,
+    "NGROUPS": 5,
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    path: Path
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    keyword: str
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    references: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    products: tuple[Written, ...]
+    steps: tuple[Step, ...]
+
+
+def name(exposure: int = 1, detector: str = "nrca1", suffix: str = "uncal") -> str:
+    return f"jw01234001001_02101_{exposure:05d}_{detector}_{suffix}.fits"
+
+
+def content(exposure: int = 1, of: int = 1, text: str = "light", **header: Any) -> str:
+    """What is in an exposure, of a dither pattern of `of` points."""
+    dither = {"EXPOSURE": f"{exposure:05d}", "PATT_NUM": exposure, "NUMDTHPT": of, "NEXPOSUR": of}
+    return json.dumps({"header": HEADER | dither | header, "data": text}) + "\nEND"
+
+
+def expose(folder: Path, exposure: int = 1, of: int = 1, text: str = "light", **header: Any) -> Path:
+    """Put an exposure into a folder."""
+    path = folder / name(exposure, str(header.get("DETECTOR", "nrca1")).lower())
+    path.write_text(content(exposure, of, text, **header))
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Header and data of an exposure or product."""
+    text = path.read_text()
+    if not text.startswith("{"):
+        raise InputError("is no exposure")
+    if not text.endswith("END"):
+        raise Incomplete("ends too early")
+    found: dict[str, Any] = json.loads(text.removesuffix("END"))
+    return found
+
+
+def verify(path: Path) -> Facts:
+    return Facts(path, split_suffix(path.name)[2], read(path)["header"])
+
+
+def calibrate(
+    file: Path,
+    *,
+    pipeline: str,
+    output_dir: Path,
+    context: str,
+    steps: Mapping[str, Any],
+    report: Callable[[str, str], None],
+) -> list[Outcome]:
+    """Say what was done to which data, in the product and its name."""
+    report("copy", "start")
+    if pipeline == "image3":
+        asn = load_asn(file)
+        (product,) = asn.products
+        parts = [read(file.parent / member.expname) for member in product.members]
+        root, suffixes = product.name, ("i2d",)
+    else:
+        parts = [read(file)]
+        root = split_suffix(file.name)[0]
+        suffixes = ("rate", "rateints") if pipeline == "detector1" else ("cal",)
+    header = parts[0]["header"]
+    if header.get("AT", pipeline) == pipeline:
+        _suffer(header.get("DO", ""), file)
+    time.sleep(float(header.get("SECONDS", 0)))
+    products = []
+    for suffix in suffixes:
+        path = output_dir / f"{root}_{suffix}.fits"
+        data = f"{suffix}({'+'.join(part['data'] for part in parts)})"
+        path.write_text(json.dumps({"header": header, "data": data}) + "\nEND")
+        products.append(Written(path, suffix))
+    parameters = {"factor": [steps.get("copy", {}).get("factor", 1), "default"]}
+    step = Step(
+        "copy", "S_COPY", "COMPLETE", references={"paper": "fake_paper_0001.fits"}, parameters=parameters
+    )
+    return [Outcome(tuple(products), (step,))]
+
+
+def _suffer(what: str, file: Path) -> None:
+    match what:
+        case "wrong":
+            raise InputError("is out of focus", step="copy")
+        case "missing":
+            raise ReferenceMissing("there is no paper", step="copy")
+        case "bug":
+            raise ZeroDivisionError("one by nought")
+        case "memory":
+            raise MemoryError
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "hang":
+            time.sleep(3600)
