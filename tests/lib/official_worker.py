@@ -1,0 +1,48 @@
+"""Runs pipelines of the official package, in its own environment (see workers.py)."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from workers import serve
+
+PIPELINES = {"detector1": "Detector1Pipeline", "image2": "Image2Pipeline", "image3": "Image3Pipeline"}
+
+
+def run(pipeline: str, file: str, output_dir: str, steps: list[str], save_steps: bool = False) -> list[str]:
+    """Run a pipeline with these of its steps; returns the names of those that were left out."""
+    import jwst.pipeline
+
+    kind = getattr(jwst.pipeline, PIPELINES[pipeline])
+    left_out = sorted(kind.step_defs.keys() - set(steps))
+    settings: dict[str, dict[str, Any]] = {name: {"skip": True} for name in left_out}
+    if save_steps:
+        settings |= {name: {"save_results": True} for name in kind.step_defs if name in steps}
+    Path(output_dir).mkdir(parents=True, exist_ok=True)
+    result = kind.call(file, output_dir=output_dir, save_results=True, steps=settings)
+    for model in result if isinstance(result, list | tuple) else [result]:
+        if hasattr(model, "close"):
+            model.close()
+    return left_out
+
+
+def validate(files: list[str]) -> dict[str, str]:
+    """What is wrong with each file, as its data model sees it with everything strict."""
+    from stdatamodels.jwst import datamodels
+
+    wrong = {}
+    for file in files:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                with datamodels.open(file, strict_validation=True, pass_invalid_values=False) as model:
+                    model.validate()
+        except Exception as error:
+            wrong[file] = f"{type(error).__name__}: {error}".split("\n")[0]
+    return wrong
+
+
+if __name__ == "__main__":
+    serve({"run": run, "validate": validate})

@@ -1,0 +1,258 @@
+"""Compare calwebbd with the official package, step by step, on simulated exposures.
+
+    python tests/oracle/compare_official.py [--full] [--seeds 1 2] [--write]
+
+The official package gets a virtual environment of its own, once. Both calibrate the same
+exposures with the same references; each also goes on from what the other made. Exit
+code 0 if all agrees and every product of ours is valid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot")]
+
+import official  # noqa: E402
+from agreement import ATOL, FRACTION, RTOL, Agreement, of_files, total  # noqa: E402
+from astropy.io import fits  # noqa: E402
+from nights import CONTEXTS, FULL, SMALL, Case  # noqa: E402
+from workers import Worker  # noqa: E402
+
+from calwebbd.stages import pipelines  # noqa: E402
+from calwebbd.stages.associations import asn_file_name, level3_key, make_asn, write_asn  # noqa: E402
+from calwebbd.stages.exptypes import pipeline_for  # noqa: E402
+from calwebbd.stages.fits import read_header  # noqa: E402
+from calwebbd.stages.names import PRODUCTS, split_suffix  # noqa: E402
+from calwebbd.stages.simulate import environment  # noqa: E402
+
+PAGE = ROOT / "docs" / "comparison.md"
+STEPS = "Step by step, from the same input"
+CROSSED = "From what the other made"
+HEADER = f"""# Comparison with the official package
+
+calwebbd {{ours}} beside jwst {{official}}, on simulated NIRCam exposures (seeds {{seeds}}). Made by
+`python tests/oracle/compare_official.py --write`.
+
+All image extensions are compared. A value agrees if it differs by no more than {ATOL:g} + {RTOL:g}
+times the official one, flags if they are equal, NaN if both are. One pixel in {1 / FRACTION:,.0f} may
+do otherwise: there rounding decides which way a test falls. `=` is equality to the last bit; a
+number is the largest difference, as a fraction of what is allowed; what does not agree is
+counted."""
+
+
+@dataclass
+class Findings:
+    """Rows of the tables, by (table, product): the agreement in each column; and what is wrong, in words."""
+
+    columns: list[str] = field(default_factory=list)
+    rows: dict[tuple[str, str], dict[str, Agreement]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    files: int = 0
+    left_out: set[str] = field(default_factory=set)
+
+    def add(self, table: str, product: str, column: str, found: dict[str, Agreement], where: str) -> None:
+        cells = self.rows.setdefault((table, product), {})
+        cells[column] = cells.get(column, Agreement()) + total(found.values())
+        for extension, each in found.items():
+            if not each.good:
+                self.wrong.append(
+                    f"{where} {product} {extension}: {each.over} of {each.pixels} over, {each.nans} NaN"
+                )
+
+
+@dataclass
+class Night:
+    """One case in one context with one seed, calibrated by both."""
+
+    folder: Path
+    column: str
+    where: str
+    theirs: Worker
+    ours: Worker
+    findings: Findings
+
+    def compare(self, raw: Sequence[Path]) -> None:
+        """Run all stages and note how what they made agrees."""
+        self._stage("detector1", "1", raw, raw)
+        theirs, ours = (_rates(self.folder / f"{who}1") for who in ("theirs", "ours"))
+        self._stage("image2", "2", theirs, ours)
+        theirs, ours = (_associations(self.folder / f"{who}2") for who in ("theirs", "ours"))
+        self._stage("image3", "3", theirs, ours)
+        made = sorted(str(path) for path in self.folder.glob("ours*/*.fits"))
+        self.findings.files += len(made)
+        for file, reason in self.theirs.ask("validate", files=made).result.items():
+            self.findings.wrong.append(f"{self.where} {Path(file).name} is not valid: {reason}")
+
+    def _stage(self, pipeline: str, stage: str, theirs: Sequence[Path], ours: Sequence[Path]) -> None:
+        """Each from its own input, and, where those are not the same, each from the other's."""
+        if not theirs:
+            return
+        self._official(pipeline, theirs, f"theirs{stage}")
+        same = theirs == ours
+        self._run(pipeline, theirs, f"ours{stage}" if same else f"ours_on_theirs{stage}")
+        self._note(STEPS, f"theirs{stage}", f"ours{stage}" if same else f"ours_on_theirs{stage}", "")
+        if not same:
+            self._run(pipeline, ours, f"ours{stage}")
+            self._official(pipeline, ours, f"theirs_on_ours{stage}")
+            self._note(CROSSED, f"theirs{stage}", f"ours{stage}", "ours throughout: ")
+            self._note(CROSSED, f"theirs{stage}", f"theirs_on_ours{stage}", f"official {pipeline} on ours: ")
+
+    def _official(self, pipeline: str, files: Iterable[Path], to: str) -> None:
+        steps = [step.name for step in pipelines.load(pipeline).steps]
+        for file in files:
+            arguments = {"pipeline": pipeline, "file": file, "output_dir": self.folder / to, "steps": steps}
+            self.findings.left_out.update(self.theirs.ask("run", **arguments, save_steps=True).result)
+
+    def _run(self, pipeline: str, files: Iterable[Path], to: str) -> None:
+        for file in files:
+            self.ours.ask("run", pipeline=pipeline, file=file, output_dir=self.folder / to, save_steps=True)
+
+    def _note(self, table: str, theirs: str, ours: str, label: str) -> None:
+        """Compare what is in two folders; of crossed runs, the products alone."""
+        for reference, name in _renamed(self.folder / theirs):
+            suffix = split_suffix(name)[2]
+            candidate = self.folder / ours / name
+            if label.startswith("official"):
+                candidate = self.folder / ours / reference.name
+            if label and suffix not in PRODUCTS:
+                continue
+            if candidate.exists():
+                found = of_files(reference, candidate)
+            elif _skipped(reference, suffix):
+                continue
+            else:
+                found = {"file": Agreement(1, over=1)}
+            self.findings.add(table, label + suffix, self.column, found, f"{self.where} {name}")
+
+
+def _renamed(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Files of the official package, in the order they were made, with the names which ours give them."""
+    members = sorted({split_suffix(p.name)[0] for p in folder.parent.glob(f"{folder.name[:-1]}2/*_cal.fits")})
+    for path in sorted(folder.glob("*.fits"), key=lambda p: p.stat().st_mtime_ns):
+        fitted = re.fullmatch(r"(.+)_([01])_ramp_fit\.fits", path.name)
+        of_member = re.fullmatch(r"jw\d+-(o\d+)_.+?_(\d+)_(?:o\d+_)?([a-z0-9_]+)\.fits", path.name)
+        if fitted:
+            yield path, f"{fitted[1]}_ramp_fit{'ints' if fitted[2] == '1' else ''}.fits"
+        elif of_member:
+            yield path, f"{members[int(of_member[2])]}_{of_member[1]}_{of_member[3]}.fits"
+        else:
+            yield path, path.name
+
+
+def _skipped(file: Path, suffix: str) -> bool:
+    """Whether the step that saved this file says that it did nothing."""
+    for name in pipelines.NAMES:
+        for step in pipelines.load(name).steps:
+            if step.name == suffix.removesuffix("ints"):
+                return bool(fits.getheader(file).get(step.keyword) == "SKIPPED")
+    return False
+
+
+def _rates(folder: Path) -> list[Path]:
+    """The products of stage 1 that stage 2 takes."""
+    rates = sorted([*folder.glob("*_rate.fits"), *folder.glob("*_rateints.fits")])
+    return [p for p in rates if pipeline_for(read_header(p), split_suffix(p.name)[2]).pipeline == "image2"]
+
+
+def _associations(folder: Path) -> list[Path]:
+    """Associate the calibrated images by their headers; the association files, beside them."""
+    groups: dict[object, list[Path]] = {}
+    for path in sorted(folder.glob("*_cal.fits")):
+        groups.setdefault(level3_key(read_header(path)), []).append(path)
+    files = []
+    for number, (key, members) in enumerate(groups.items(), 1):
+        if key is not None and len(members) > 1:
+            asn = make_asn(key, [path.name for path in members])  # type: ignore[arg-type]
+            files.append(folder / asn_file_name(asn, number))
+            write_asn(asn, files[-1])
+    return files
+
+
+def compare(cases: Iterable[Case], seeds: Iterable[int], folder: Path) -> Findings:
+    """Compare all cases with all seeds, in both contexts."""
+    findings = Findings()
+    for case in cases:
+        for seed in seeds:
+            here = folder / f"{case.name}-{seed}"
+            cache, raw = case.make(here, seed)
+            for context, title in CONTEXTS.items():
+                column, where = f"{case.title}; {title}", f"{case.name} seed {seed} {context}:"
+                if column not in findings.columns:
+                    findings.columns.append(column)
+                print(where, file=sys.stderr)
+                variables = environment(cache, context)
+                to = here / context.removesuffix(".pmap")
+                to.mkdir()
+                with (
+                    official.official_worker(variables, to / "official.log") as theirs,
+                    official.our_worker(variables, to / "ours.log") as ours,
+                ):
+                    Night(to, column, where, theirs, ours, findings).compare(raw)
+    return findings
+
+
+def page(findings: Findings, seeds: Sequence[int]) -> str:
+    """The findings as a page of the documentation."""
+    header = HEADER.format(
+        ours=version("calwebbd"), official=official.VERSION, seeds=", ".join(map(str, seeds))
+    )
+    key = "\n".join(f"* **{chr(65 + n)}**: {column}" for n, column in enumerate(findings.columns))
+    tables = [_table(findings, name) for name in dict.fromkeys(table for table, _ in findings.rows)]
+    invalid = sum("is not valid" in line for line in findings.wrong)
+    valid = f"Of {findings.files} files made by calwebbd, {invalid} are not valid for stdatamodels, strictly."
+    left_out = ", ".join(sorted(findings.left_out)) or "none"
+    left = f"Steps left out on both sides, for calwebbd does not have them yet: {left_out}."
+    end = "## What does not agree\n\n" + ("\n".join(f"* {line}" for line in findings.wrong) or "Nothing.")
+    return "\n\n".join([header, key, *tables, valid, left, end]) + "\n"
+
+
+def _table(findings: Findings, name: str) -> str:
+    letters = [chr(65 + n) for n in range(len(findings.columns))]
+    lines = [f"## {name}\n", f"| | {' | '.join(letters)} |", "|---" * (len(letters) + 1) + "|"]
+    for (table, product), cells in findings.rows.items():
+        if table == name:
+            row = " | ".join(_cell(cells.get(column)) for column in findings.columns)
+            lines.append(f"| {product} | {row} |")
+    return "\n".join(lines)
+
+
+def _cell(found: Agreement | None) -> str:
+    if found is None:
+        return ""
+    if not found.good:
+        return f"**{found.over} over, {found.nans} NaN**"
+    some = f", {found.over} over" if found.over else ""
+    return (f"{found.worst:.2g}" if found.worst else "=") + some
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--full", action="store_true", help="a full frame of ten groups too")
+    parser.add_argument("--cases", nargs="+", help="only these: " + ", ".join(c.name for c in (*SMALL, FULL)))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1], metavar="N")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave all files in this new folder")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    args = parser.parse_args()
+    wanted = args.cases or [case.name for case in SMALL] + ["full"] * args.full
+    cases = [case for case in (*SMALL, FULL) if case.name in wanted]
+    with tempfile.TemporaryDirectory(prefix="calwebbd-oracle-") as scratch:
+        folder = args.keep or Path(scratch)
+        findings = compare(cases, args.seeds, folder)
+    text = page(findings, args.seeds)
+    print(text)
+    if args.write:
+        PAGE.write_text(text)
+    return 1 if findings.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
