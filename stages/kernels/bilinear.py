@@ -7,9 +7,9 @@ import numpy as np
 from calwebbd.stages.kernels import kernel
 
 
-@kernel("(i8, i8, f4[:, ::1], f8[:, ::1], f8[:, ::1], f4[:, ::1])")
-def sample(start, stop, image, x, y, out):  # type: ignore[no-untyped-def]
-    """Rows of `out`: the image at the points x, y (0-based pixels), in single precision.
+@kernel("(i8, i8, f4[:, ::1], f8[:, :, ::1], f4[:, ::1])")
+def sample(start, stop, image, points, out):  # type: ignore[no-untyped-def]
+    """Rows of `out`: the image at the points (ny, nx, 2), x and y in 0-based pixels, in single precision.
 
     NaN outside 0 <= x < nx, 0 <= y < ny and where a pixel that is used is NaN, even with
     no weight. Beyond the centres of the last column (row) the other axis alone counts.
@@ -18,7 +18,7 @@ def sample(start, stop, image, x, y, out):  # type: ignore[no-untyped-def]
     one = np.float32(1)
     for j in range(start, stop):
         for i in range(out.shape[1]):
-            xf, yf = np.float32(x[j, i]), np.float32(y[j, i])
+            xf, yf = np.float32(points[j, i, 0]), np.float32(points[j, i, 1])
             out[j, i] = np.nan
             if not (xf >= 0 and xf < nx and yf >= 0 and yf < ny):
                 continue

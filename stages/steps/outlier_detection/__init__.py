@@ -1,0 +1,110 @@
+"""Flag what only one of several dithered exposures saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from calwebbd.stages.errors import InputError, ParameterError
+from calwebbd.stages.exposure import Image
+from calwebbd.stages.groups import groups
+from calwebbd.stages.references import References
+from calwebbd.stages.step import Skip, step
+from calwebbd.stages.steps.outlier_detection.flagging import blot, mark, outliers_of_model, outliers_of_noise
+from calwebbd.stages.steps.outlier_detection.median import median
+from calwebbd.stages.steps.resample import Drizzled, Frame, drizzle, output_frame
+from calwebbd.stages.steps.resample.pixmap import pixel_map
+from calwebbd.stages.steps.resample.weights import weights
+
+
+@dataclass(frozen=True)
+class OutlierDetectionParams:
+    weight_type: Literal["ivm", "exptime"] = "ivm"  #: what input pixels count
+    pixfrac: float = 1.0  #: size of the drops of drizzle, input pixels
+    kernel: Literal["square", "point", "turbo"] = "square"  #: their shape
+    fillval: str = "NAN"  #: value where no input contributes
+    maskpt: float = 0.7  #: of the mean weight; pixels with less do not enter the median
+    snr: tuple[float, ...] = (5.0, 4.0)  #: first and second limit, in units of ERR
+    scale: tuple[float, ...] = (1.2, 0.7)  #: first and second limit, in units of the median's slope
+    backg: float = 0.0  #: sky to add to the median where the exposure has no level of its own
+    resample_data: bool = True  #: compare on the sky; otherwise pixel by pixel
+    good_bits: str = "~DO_NOT_USE"  #: flags that do not exclude a pixel
+    pixmap_stepsize: float = 1.0  #: pixels between computed positions
+    pixmap_order: int = 1  #: of the splines between them
+
+    def __post_init__(self) -> None:
+        for name in ("snr", "scale"):
+            if len(getattr(self, name)) != 2:
+                raise ParameterError(f"outlier_detection.{name} takes two values, not {getattr(self, name)}")
+
+
+@step(keyword="S_OUTLIR", params=OutlierDetectionParams)
+def outlier_detection(
+    images: list[Image], references: References, params: OutlierDetectionParams
+) -> list[Image]:
+    """Flag pixels that differ from the median of all exposures: cosmic rays, and what moved.
+
+    They get OUTLIER and DO_NOT_USE; these and all other pixels with DO_NOT_USE become NaN.
+    Source: specification image3 §5.
+    """
+    if len(images) < 2:
+        raise Skip("there is one image, and nothing to compare it with")
+    if params.resample_data:
+        _on_sky(images, params)
+    else:
+        _on_detector(images, params)
+    return images
+
+
+def _on_sky(images: list[Image], params: OutlierDetectionParams) -> None:
+    """Drizzle each group onto one frame, and compare the images with the median of these."""
+    frame = output_frame(images)
+    members = groups(images).values()
+    drizzled = (_drizzled([images[index] for index in group], frame, params) for group in members)
+    model = median(((each.sci, each.wht) for each in drizzled), len(members), params.maskpt)
+    for image in images:
+        points = pixel_map(
+            image.wcs,
+            frame.wcs,
+            image.sci.shape,
+            stepsize=params.pixmap_stepsize,
+            order=params.pixmap_order,
+        )
+        own = blot(model, points)
+        mark(
+            image, outliers_of_model(image.sci, image.err, own, _sky(image, params), params.snr, params.scale)
+        )
+
+
+def _drizzled(images: list[Image], frame: Frame, params: OutlierDetectionParams) -> Drizzled:
+    return drizzle(
+        images,
+        frame,
+        kernel=params.kernel,
+        pixfrac=params.pixfrac,
+        weight_type=params.weight_type,
+        fillval=params.fillval,
+        good_bits=params.good_bits,
+        with_variances=False,
+        with_context=False,
+        pixmap_stepsize=params.pixmap_stepsize,
+        pixmap_order=params.pixmap_order,
+    )
+
+
+def _sky(image: Image, params: OutlierDetectionParams) -> float:
+    """What drizzle has taken from the image, and the median therefore lacks."""
+    if image.header.get("BKGSUB") is False and "BKGLEVEL" in image.header:
+        return image.header.real("BKGLEVEL")
+    return params.backg
+
+
+def _on_detector(images: list[Image], params: OutlierDetectionParams) -> None:
+    """Compare the images with their median, pixel by pixel; they all look at the same place."""
+    shapes = {image.sci.shape for image in images}
+    if len(shapes) > 1:
+        raise InputError(f"without resample_data all images have one shape, not {sorted(shapes)}")
+    weighted = ((image.sci, weights(image, params.weight_type, params.good_bits)) for image in images)
+    model = median(weighted, len(images), params.maskpt)
+    for image in images:
+        mark(image, outliers_of_noise(image.sci, image.err, model, params.snr[0]))

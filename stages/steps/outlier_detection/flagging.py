@@ -1,0 +1,55 @@
+"""Compare an image with a model of it, and say which pixels stand out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calwebbd.stages import flags
+from calwebbd.stages.exposure import Float, Image
+from calwebbd.stages.kernels import bilinear, by_rows, outliers
+from calwebbd.stages.masking import match_nans_and_flags
+
+Mask = NDArray[np.bool_]
+
+
+def blot(median: Float, points: NDArray[np.float64]) -> Float:
+    """What an image would be if it saw the median: that, sampled at its pixels.
+
+    points : (ny, nx, 2), where in the median the pixels of the image lie; NaN for nowhere
+
+    NaN outside the median, and next to NaN in it.
+    """
+    out = np.empty(points.shape[:2], np.float32)
+    by_rows(bilinear.sample, len(out), median, points, out)
+    return out
+
+
+def outliers_of_model(
+    sci: Float, err: Float, model: Float, sky: float, snr: Sequence[float], scale: Sequence[float]
+) -> Mask:
+    """Pixels that differ from the model by more than the noise and the model's slope allow.
+
+    sci, err, model : (ny, nx); the model has no sky, sci does
+    snr, scale : of the two limits, scale x slope + snr x err: an outlier is beyond the second,
+        and it or one of its eight neighbours is beyond the first
+
+    NaN in sci or model is no outlier. Source: specification image3 §5.
+    """
+    out = np.empty(sci.shape, np.bool_)
+    limits = np.array(scale, np.float32), np.array(snr, np.float32)
+    by_rows(outliers.flag, len(out), sci, err, model, np.float32(sky), *limits, out)
+    return out
+
+
+def outliers_of_noise(sci: Float, err: Float, model: Float, snr: float) -> Mask:
+    """Pixels that differ from a model on their own grid by more than `snr` times the noise."""
+    return np.abs(sci - model) > np.float32(snr) * np.nan_to_num(err)
+
+
+def mark(image: Image, mask: Mask) -> None:
+    """Flag the pixels OUTLIER and DO_NOT_USE, and make them NaN, in place."""
+    image.dq[mask] |= np.uint32(flags.OUTLIER | flags.DO_NOT_USE)
+    match_nans_and_flags(image)
