@@ -65,8 +65,9 @@ def _complete_ramp(ramp: Ramp, model: Any) -> None:
         table = getattr(ramp, name)
         if table is not None:
             setattr(model, name, table)
-    if isinstance(ramp.average_dark_current, np.ndarray):
-        model.average_dark_current = ramp.average_dark_current
+    if np.any(ramp.average_dark_current):
+        dark = np.broadcast_to(np.float32(ramp.average_dark_current), ramp.sci.shape[-2:])
+        model.average_dark_current = np.ascontiguousarray(dark)
 
 
 @cache
