@@ -23,12 +23,12 @@ sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot")]
 
 import official  # noqa: E402
 from agreement import ATOL, FRACTION, RTOL, Agreement, of_files, total  # noqa: E402
+from associate import associate  # noqa: E402
 from astropy.io import fits  # noqa: E402
 from nights import CONTEXTS, FULL, SMALL, Case  # noqa: E402
 from workers import Worker  # noqa: E402
 
 from calwebbd.stages import pipelines  # noqa: E402
-from calwebbd.stages.associations import asn_file_name, level3_key, make_asn, write_asn  # noqa: E402
 from calwebbd.stages.exptypes import pipeline_for  # noqa: E402
 from calwebbd.stages.fits import read_header  # noqa: E402
 from calwebbd.stages.names import PRODUCTS, split_suffix  # noqa: E402
@@ -85,7 +85,7 @@ class Night:
         self._stage("detector1", "1", raw, raw)
         theirs, ours = (_rates(self.folder / f"{who}1") for who in ("theirs", "ours"))
         self._stage("image2", "2", theirs, ours)
-        theirs, ours = (_associations(self.folder / f"{who}2") for who in ("theirs", "ours"))
+        theirs, ours = (associate((self.folder / f"{who}2").glob("*_cal.fits")) for who in ("theirs", "ours"))
         self._stage("image3", "3", theirs, ours)
         made = sorted(str(path) for path in self.folder.glob("ours*/*.fits"))
         self.findings.files += len(made)
@@ -161,20 +161,6 @@ def _rates(folder: Path) -> list[Path]:
     """The products of stage 1 that stage 2 takes."""
     rates = sorted([*folder.glob("*_rate.fits"), *folder.glob("*_rateints.fits")])
     return [p for p in rates if pipeline_for(read_header(p), split_suffix(p.name)[2]).pipeline == "image2"]
-
-
-def _associations(folder: Path) -> list[Path]:
-    """Associate the calibrated images by their headers; the association files, beside them."""
-    groups: dict[object, list[Path]] = {}
-    for path in sorted(folder.glob("*_cal.fits")):
-        groups.setdefault(level3_key(read_header(path)), []).append(path)
-    files = []
-    for number, (key, members) in enumerate(groups.items(), 1):
-        if key is not None and len(members) > 1:
-            asn = make_asn(key, [path.name for path in members])  # type: ignore[arg-type]
-            files.append(folder / asn_file_name(asn, number))
-            write_asn(asn, files[-1])
-    return files
 
 
 def compare(cases: Iterable[Case], seeds: Iterable[int], folder: Path) -> Findings:
