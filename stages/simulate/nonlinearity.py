@@ -43,7 +43,8 @@ def inverse_coefficients(strength: Float) -> Float:
 def linearize(measured: Float, strength: Float) -> Float:
     """DN above bias, linear."""
     a2, a3, a4 = (np.float32(a) for a in CURVE)
-    return measured * (1 + strength * measured * (a2 + measured * (a3 + measured * a4)))
+    bend = strength * measured * measured * (a2 + measured * (a3 + measured * a4))
+    return np.asarray(measured + bend, np.float32)
 
 
 def measure(linear: Float, strength: Float, iterations: int = 4) -> Float:
