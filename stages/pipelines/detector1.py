@@ -5,10 +5,16 @@ from __future__ import annotations
 from calwebbd.stages.exposure import Exposure, Ramp
 from calwebbd.stages.run import Run
 from calwebbd.stages.step import pipeline
+from calwebbd.stages.steps.dark_current import dark_current
 from calwebbd.stages.steps.dq_init import dq_init
 from calwebbd.stages.steps.group_scale import group_scale
+from calwebbd.stages.steps.ipc import ipc
+from calwebbd.stages.steps.linearity import linearity
+from calwebbd.stages.steps.refpix import refpix
+from calwebbd.stages.steps.saturation import saturation
+from calwebbd.stages.steps.superbias import superbias
 
-NIR = (group_scale, dq_init)
+NIR = (group_scale, dq_init, saturation, ipc, superbias, refpix, linearity, dark_current)
 
 
 @pipeline(reads=("uncal", "ramp"), writes=("rate", "rateints", "ramp"), steps=NIR)

@@ -1,0 +1,156 @@
+"""Subtract the dark current that each group has gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calwebbd.stages.exposure import Float, Header, Ramp
+from calwebbd.stages.kernels import in_threads
+from calwebbd.stages.readout import require_conventional
+from calwebbd.stages.references import Reference, References
+from calwebbd.stages.step import Skip, step
+
+Plane = NDArray[np.float32] | NDArray[np.float64]
+Planes = Callable[[int], Plane]
+
+
+@dataclass(frozen=True)
+class DarkCurrentParams:
+    dark_output: str | None = None  #: file for the dark as it was subtracted
+    average_dark_current: float | None = None  #: e-/s, for the noise; instead of the reference's
+
+
+@dataclass(frozen=True)
+class Frames:
+    """How frames make groups: so many are averaged, so many dropped between groups."""
+
+    ngroups: int
+    nframes: int
+    groupgap: int
+
+    @property
+    def total(self) -> int:
+        return self.ngroups * self.nframes + (self.ngroups - 1) * self.groupgap
+
+
+def extended(planes: Planes, known: int) -> Planes:
+    """Planes of a dark, continued beyond the known ones as a straight line through the last two.
+
+    The line is drawn in float64, and all planes become that.
+    """
+
+    def plane(k: int) -> Plane:
+        if k < known:
+            return planes(k).astype(np.float64)
+        last, before = planes(known - 1), planes(known - 2)
+        return np.float64(k - known + 1) * (last - before) + last
+
+    return plane
+
+
+def without_nan(planes: Planes) -> Planes:
+    """The same planes with 0 for NaN."""
+
+    def plane(k: int) -> Plane:
+        dark = planes(k)
+        return np.where(np.isnan(dark), dark.dtype.type(0), dark)
+
+    return plane
+
+
+def averaged(planes: Planes, frames: Frames) -> Planes:
+    """Groups made of single frames of a dark, as those of `frames` are."""
+
+    def group(j: int) -> Plane:
+        first = j * (frames.nframes + frames.groupgap)
+        total = planes(first).copy()
+        for k in range(first + 1, first + frames.nframes):
+            total += planes(k)
+        total /= total.dtype.type(frames.nframes)
+        return total.astype(np.float32, copy=False)
+
+    return group
+
+
+def subtract_dark(sci: Float, dark: Planes) -> None:
+    """Subtract the dark of each group, in place, from all integrations.
+
+    sci : (nints, ngroups, ny, nx), DN
+    dark : gives (ny, nx), DN, for a group; planes are held one at a time by each thread
+    """
+
+    def subtract(j: int) -> None:
+        sci[:, j] -= dark(j)
+
+    in_threads([partial(subtract, j) for j in range(sci.shape[1])])
+
+
+@step(keyword="S_DARK", references=("dark",), params=DarkCurrentParams)
+def dark_current(ramp: Ramp, references: References, params: DarkCurrentParams) -> Ramp:
+    """Subtract dark current, made to match the exposure's groups.
+
+    Source: specification detector1 §3 dark_current.
+    """
+    require_conventional(ramp)
+    reference = references["dark"]
+    ramp.average_dark_current = average_dark_current(reference, params.average_dark_current)
+    science = _frames(ramp.header, ramp.sci.shape[1])
+    dark = _frames(reference.header, reference.shape()[0])
+    if dark.nframes > science.nframes or dark.groupgap > science.groupgap:
+        raise Skip(
+            f"the dark's NFRAMES {dark.nframes} or GROUPGAP {dark.groupgap} is greater than "
+            f"the exposure's, {science.nframes} and {science.groupgap}"
+        )
+    planes = _planes(reference)
+    planes = without_nan(extended(planes, dark.ngroups) if science.total > dark.total else planes)
+    same = (dark.nframes, dark.groupgap) == (science.nframes, science.groupgap)
+    groups = planes if same else averaged(planes, science)
+    subtract_dark(ramp.sci, groups)
+    ramp.pixeldq |= reference.dq()
+    if params.dark_output:
+        made = Frames(max(science.ngroups, dark.ngroups), dark.nframes, dark.groupgap) if same else science
+        _save(reference, groups, made, Path(params.dark_output))
+    return ramp
+
+
+def average_dark_current(reference: Reference, wanted: float | None) -> Float | float:
+    """Mean dark current, e-/s: `wanted`, else the reference's map, else its keyword, else 0.
+
+    A map of another shape than the dark's counts as 0, as in the reference pipeline.
+    """
+    if wanted is not None:
+        return wanted
+    if reference.has("AVDRKCUR"):
+        if reference.shape("AVDRKCUR") != reference.shape()[-2:]:
+            return 0.0
+        current = reference.floats("AVDRKCUR")
+        if current.sum() != 0:
+            return current
+    return reference.header.real("AVDRKCUR", 0.0)
+
+
+def _frames(header: Header, ngroups: int) -> Frames:
+    return Frames(ngroups, header.integer("NFRAMES"), header.integer("GROUPGAP"))
+
+
+def _planes(reference: Reference) -> Planes:
+    return lambda k: reference.floats(planes=slice(k, k + 1))[0]
+
+
+def _save(reference: Reference, groups: Planes, frames: Frames, path: Path) -> None:
+    """Write the dark as it was subtracted, in the form of its reference file."""
+    from stdatamodels.jwst import datamodels  # takes a second, and few want it
+
+    with datamodels.DarkModel(reference.path) as model:
+        model.data = np.stack([groups(j) for j in range(frames.ngroups)]).astype(np.float32)
+        model.dq = reference.dq()
+        model.meta.exposure.ngroups = frames.ngroups
+        model.meta.exposure.nframes = frames.nframes
+        model.meta.exposure.groupgap = frames.groupgap
+        model.save(path)

@@ -1,0 +1,55 @@
+"""Undo the coupling of each pixel's charge to its neighbours' (interpixel capacitance)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from calwebbd.stages.exposure import Float, Ramp, Subarray
+from calwebbd.stages.kernels import in_threads
+from calwebbd.stages.kernels.convolution import convolve
+from calwebbd.stages.readout import BORDER, SIZE, require_conventional
+from calwebbd.stages.references import References
+from calwebbd.stages.step import NoParams, step
+
+
+class Window(NamedTuple):
+    """Rows y0 to y1 and columns x0 to x1 of an image, zero-based, ends excluded."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+
+def without_reference_pixels(subarray: Subarray) -> Window:
+    """The part of a subarray that sees light."""
+
+    def inside(start: int, length: int) -> tuple[int, int]:
+        return max(0, BORDER - start), length - max(0, start + length - (SIZE - BORDER))
+
+    return Window(*inside(subarray.y, subarray.ny), *inside(subarray.x, subarray.nx))
+
+
+def deconvolve(sci: Float, kernel: Float, window: Window) -> None:
+    """Convolve each group with the inverse of the coupling, in place.
+
+    sci : (nints, ngroups, ny, nx), DN
+        Pixels outside the window neither change nor take part; beyond it there are zeros.
+        NaN spreads as far as the kernel reaches.
+    kernel : (ky, kx), or (ky, kx, ny, nx) for each pixel its own; ky and kx odd
+    Source: specification detector1 §3 ipc.
+    """
+    planes = sci.reshape(-1, *sci.shape[-2:])
+    weights = kernel if kernel.ndim == 4 else kernel[:, :, None, None]
+    in_threads([partial(convolve, p, p + 1, planes, weights, *window) for p in range(len(planes))])
+
+
+@step(keyword="S_IPC", references=("ipc",))
+def ipc(ramp: Ramp, references: References, params: NoParams) -> Ramp:
+    """Correct interpixel capacitance."""
+    require_conventional(ramp)
+    reference = references["ipc"]
+    kernel = reference.floats(cut=len(reference.shape()) == 4)
+    deconvolve(ramp.sci, kernel, without_reference_pixels(ramp.subarray))
+    return ramp
