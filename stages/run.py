@@ -77,9 +77,8 @@ class Run:
         files: dict[str, str | None] = {}
         status: Status = "COMPLETE"
         reason = ""
+        skipped: Sequence[Any] = ()
         result = exposure
-        for each in _each(exposure):
-            each.header.pop(step.keyword, None)
         try:
             if settings.skip:
                 raise Skip(f"switched off by {settings.origins.get('skip', 'default')}")
@@ -87,12 +86,13 @@ class Run:
             references = References(self._located(files), _first(exposure).subarray)
             result = step.function(exposure, references, settings.values, **inputs)
         except Skip as skip:
-            status, reason = "SKIPPED", str(skip)
+            reason, skipped = str(skip), skip.only
+            status = "COMPLETE" if skipped else "SKIPPED"
         except CalibrationError as error:
             error.step = error.step or step.name
             raise
         for each in _each(result):
-            each.header.setdefault(step.keyword, status)  # of several, a step may have skipped one
+            each.header[step.keyword] = "SKIPPED" if any(each is one for one in skipped) else status
             each.header.update(_reference_keywords(files))
         self._record(step, settings, status, reason, time.perf_counter() - start, files)
         if self.keep and status == "COMPLETE":

@@ -9,13 +9,20 @@ and the service read the declarations; they never look inside.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
 class Skip(Exception):
-    """A step that does not apply to this exposure: it is recorded as SKIPPED with this reason."""
+    """A step that does not apply to this exposure: it is recorded as SKIPPED with this reason.
+
+    only : of several exposures, those that the step does not apply to; it has done the others, in place
+    """
+
+    def __init__(self, reason: str, only: Sequence[Any] = ()) -> None:
+        super().__init__(reason)
+        self.only = only
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import walk_schema
 
-from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic, Ramp, Value
+from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic, Ramp, Table, Value
 
 RAMP = {"sci": "data"} | {name: name for name in ("pixeldq", "groupdq", "zeroframe", "refout")}
 IMAGE = {"sci": "data"} | {
@@ -31,6 +31,8 @@ def write(product: Exposure, path: Path) -> Path:
     """Write `product` as `path`, atomically; its FILENAME becomes the file's own name."""
     model_type, names = _model(product)
     with model_type(_tree(product, model_type)) as model:
+        if isinstance(product, Mosaic) and product.hdrtab is not None:
+            model.add_schema_entry("hdrtab", _header_table_schema(product.hdrtab))
         for ours, theirs in names.items():
             value = getattr(product, ours)
             if value is not None:
@@ -68,6 +70,20 @@ def _complete_ramp(ramp: Ramp, model: Any) -> None:
     if np.any(ramp.average_dark_current):
         dark = np.broadcast_to(np.float32(ramp.average_dark_current), ramp.sci.shape[-2:])
         model.average_dark_current = np.ascontiguousarray(dark)
+
+
+def _header_table_schema(table: Table) -> dict[str, Any]:
+    """The schemas know no HDRTAB, as each has the columns that its inputs had.
+
+    int8 is what stdatamodels takes for a logical column.
+    """
+
+    def kind(column: np.dtype[Any]) -> str | list[Any]:
+        return ["ascii", column.itemsize // 4] if column.kind == "U" else column.name.replace("bool", "int8")
+
+    names = table.dtype.names or ()
+    columns = [{"name": name, "datatype": kind(table.dtype[name])} for name in names]
+    return {"title": "Headers of the inputs", "fits_hdu": "HDRTAB", "datatype": columns}
 
 
 @cache

@@ -46,7 +46,8 @@ def outliers_of_model(
 
 def outliers_of_noise(sci: Float, err: Float, model: Float, snr: float) -> Mask:
     """Pixels that differ from a model on their own grid by more than `snr` times the noise."""
-    return np.abs(sci - model) > np.float32(snr) * np.nan_to_num(err)
+    mask: Mask = np.abs(sci - model) > np.float32(snr) * np.nan_to_num(err)
+    return mask
 
 
 def mark(image: Image, mask: Mask) -> None:

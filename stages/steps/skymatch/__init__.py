@@ -53,10 +53,15 @@ def skymatch(images: list[Image], references: References, params: SkyMatchParams
     for image in images:
         _check_earlier(image, params.subtract)
     levels = _listed(images, params) if params.skymethod == "user" else _measured(images, params)
-    if np.isnan(levels).all():
-        raise Skip("no image has a sky level that could be measured")
+    missing = [image for image, level in zip(images, levels, strict=True) if np.isnan(level)]
     for image, level in zip(images, levels, strict=True):
-        _record(image, float(level), params)
+        if not np.isnan(level):
+            _record(image, float(level), params)
+    if missing:
+        names = ", ".join(Path(image.file).name for image in missing)
+        raise Skip(
+            f"no sky level could be measured in {names}", only=missing if len(missing) < len(images) else ()
+        )
     return images
 
 
@@ -119,9 +124,6 @@ def _listed(images: list[Image], params: SkyMatchParams) -> Levels:
 
 
 def _record(image: Image, level: float, params: SkyMatchParams) -> None:
-    if np.isnan(level):
-        image.header["S_SKYMAT"] = "SKIPPED"
-        return
     earlier = 0.0
     if params.subtract:
         earlier = image.header.real("BKGLEVEL", 0.0) if params.skymethod != "user" else 0.0
