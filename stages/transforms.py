@@ -123,7 +123,7 @@ def linear(matrix: Array, offset: Array) -> Function:
     """matrix · arguments + offset."""
 
     def row(factors: Array, constant: float, args: tuple[Array, ...]) -> Array:
-        out = args[0] * factors[0]
+        out: Array = args[0] * factors[0]
         for factor, arg in zip(factors[1:], args[1:], strict=True):
             out += arg * factor
         out += constant

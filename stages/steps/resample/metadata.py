@@ -14,6 +14,7 @@ from gwcs.fitswcs import FITSImagingWCSTransform
 from numpy.typing import NDArray
 
 from calwebbd.stages import footprints
+from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Header, Image
 from calwebbd.stages.groups import groups
 from calwebbd.stages.steps.resample.frame import Frame
@@ -70,7 +71,7 @@ def frame_keywords(frame: Frame, header: Header) -> dict[str, Any]:
 def _linear_approximation(frame: Frame, header: Header) -> dict[str, Any]:
     projections = [m for m in frame.wcs.forward_transform.traverse_postorder() if isinstance(m, Projection)]
     if not projections:
-        raise ValueError("resample.output_wcs has no projection, so FITS keywords cannot describe it")
+        raise ParameterError("resample.output_wcs has no projection, so FITS keywords cannot describe it")
     ny, nx = frame.shape
     box = None if frame.wcs.bounding_box is not None else ((-0.5, nx - 0.5), (-0.5, ny - 0.5))
     crpix = [header.get("CRPIX1"), header.get("CRPIX2")]
