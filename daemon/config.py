@@ -125,15 +125,15 @@ def _explain(message: str, table: Any) -> str:
     found = re.fullmatch(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", message, re.DOTALL)
     assert found is not None
     where = (found["where"] or "").lstrip(".")
+    what = found["what"][0].lower() + found["what"][1:]
     if not where:
-        return found["what"]
+        return what
     value = table
     for part in re.findall(r"[^.\[\]]+", where):
         if isinstance(value, dict) and part in value:
             value = value[part]
         elif isinstance(value, list) and part.isdecimal():
             value = value[int(part)]
-    what = found["what"][0].lower() + found["what"][1:]
     return f"{where}: {what}" if isinstance(value, dict) else f"{where} = {value!r}: {what}"
 
 

@@ -62,10 +62,11 @@ CREATE TABLE IF NOT EXISTS used (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS used_entity ON used (entity);
 
+-- The key comes first: of another order integrity_check of SQLite 3.40 says, wrongly, that there are NULLs.
 CREATE TABLE IF NOT EXISTS generated (
     activity INTEGER NOT NULL REFERENCES activity (id),
-    entity TEXT NOT NULL REFERENCES entity (id),
     path TEXT NOT NULL,
+    entity TEXT NOT NULL REFERENCES entity (id),
     PRIMARY KEY (activity, path)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS generated_entity ON generated (entity);

@@ -1,0 +1,158 @@
+"""kill -9 at any moment: a restart finishes the night, with every product once."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fake_calibration as fake
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIB = ROOT / "tests" / "lib"
+EXPOSURES = 6
+MOSAIC = "jw01234-o001_t001_nircam_clear-f200w-sub64p_i2d.fits"
+
+CONFIG = """
+[folders]
+watch = ["in"]
+output = "out"
+state = "state"
+[crds]
+context = "jwst_0001.pmap"
+[workers]
+processes = 2
+memory_mb = 4000
+[watch]
+settle_seconds = 0.05
+"""
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """A configuration and six raw exposures, some of them slow."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "calwebbd.toml").write_text(CONFIG)
+    for exposure in range(1, EXPOSURES + 1):
+        seconds = 0.05 * (exposure % 3)
+        fake.expose(tmp_path / "in", exposure, of=EXPOSURES, text=f"light{exposure}", SECONDS=seconds)
+    return tmp_path
+
+
+def start(night: Path, *options: str) -> "subprocess.Popen[bytes]":
+    path = os.pathsep.join([str(ROOT / "tests" / "importroot"), str(LIB)])
+    with (night / "log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, str(LIB / "fake_service.py"), str(night / "calwebbd.toml"), *options],
+            env=os.environ | {"PYTHONPATH": path},
+            stderr=log,
+        )
+
+
+def finish(night: Path) -> None:
+    with start(night, "--once") as service:
+        assert service.wait(timeout=60.0) == 0, (night / "log").read_text()
+
+
+def check_every_product_is_there_once(night: Path) -> None:
+    found = {path.name for path in (night / "out").iterdir() if not path.name.startswith(".")}
+    each = {fake.name(n, suffix=s) for n in range(1, EXPOSURES + 1) for s in ("rate", "rateints", "cal")}
+    asn = {name for name in found if name.endswith("_asn.json")}
+    assert found == each | {MOSAIC} | asn
+    lights = "+".join(f"cal(rate(light{n}))" for n in range(1, EXPOSURES + 1))
+    assert fake.read(night / "out" / MOSAIC)["data"] == f"i2d({lights})"
+    assert list((night / "out" / ".calwebbd").iterdir()) == []
+    database = sqlite3.connect(night / "state" / "calwebbd.db")
+    try:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        left = database.execute(
+            "SELECT count(*) FROM job WHERE state NOT IN ('done', 'superseded')"
+        ).fetchone()
+        assert left == (0,)
+        # One attempt, and only one, has made each version of each product.
+        twice = "SELECT path, entity FROM generated GROUP BY path, entity HAVING count(*) > 1"
+        assert database.execute(twice).fetchall() == []
+        unmade = "SELECT path FROM file WHERE origin = 'product' AND path NOT IN (SELECT path FROM generated)"
+        assert database.execute(unmade).fetchall() == []
+        assert {Path(row[0]).name for row in database.execute("SELECT path FROM generated")} == found
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_service_killed_again_and_again_finishes_the_night(night: Path, seed: int) -> None:
+    moments = random.Random(seed)
+    for _ in range(4):
+        with start(night) as service:
+            time.sleep(moments.uniform(0.3, 1.3))
+            service.send_signal(signal.SIGKILL)
+    finish(night)
+    check_every_product_is_there_once(night)
+
+
+def test_workers_die_with_a_service_that_is_killed(night: Path) -> None:
+    fake.expose(night / "in", 9, text="long", FILTER="F150W", SECONDS=60)
+    with start(night) as service:
+        assert _await(lambda: _children_of_forkserver(service.pid))
+        orphans = _children_of_forkserver(service.pid)
+        service.send_signal(signal.SIGKILL)
+        service.wait()
+    assert _await(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and _is_live(pid) for pid in orphans))
+
+
+def test_a_service_that_is_asked_to_stop_drains(night: Path) -> None:
+    with start(night) as service:
+        assert _await(lambda: (night / "out" / fake.name(1, suffix="rate")).exists())
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(timeout=20.0) == 0
+    database = sqlite3.connect(night / "state" / "calwebbd.db")
+    states = {row[0] for row in database.execute("SELECT DISTINCT state FROM job")}
+    database.close()
+    assert "running" not in states
+    finish(night)
+    check_every_product_is_there_once(night)
+
+
+def test_the_service_stays_small(night: Path) -> None:
+    """Resident memory after a night, with neither numba nor the data models imported."""
+    with start(night) as service:
+        assert _await(lambda: (night / "out" / fake.name(1, suffix="cal")).exists())
+        status = Path(f"/proc/{service.pid}/status").read_text()
+        maps = Path(f"/proc/{service.pid}/maps").read_text()
+        service.send_signal(signal.SIGTERM)
+        service.wait(timeout=20.0)
+    resident_kb = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+    assert resident_kb < 120 * 1024
+    assert not [name for name in ("llvmlite", "scipy", "matplotlib") if name in maps]
+
+
+def _await(condition: Callable[[], object], timeout: float = 20.0) -> bool:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def _children_of_forkserver(pid: int) -> list[int]:
+    return [grandchild for child in _children(pid) for grandchild in _children(child)]
+
+
+def _is_live(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,67 @@
+"""The configuration: what it gives, and how it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from calwebbd.daemon.config import ConfigError, load
+
+ROOT = Path(__file__).resolve().parents[3]
+LEAST = '[folders]\nwatch = ["in"]\noutput = "out"\nstate = "state"\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "calwebbd.toml"
+    path.write_text(text)
+    return path
+
+
+def test_folders_are_enough_and_relative_to_the_file(tmp_path: Path) -> None:
+    config = load(written(tmp_path, LEAST))
+    assert config.folders.watch == (tmp_path / "in",)
+    assert config.folders.database == tmp_path / "state" / "calwebbd.db"
+    assert config.crds.context == "latest"
+    assert config.workers.budget_mb > 100
+
+
+def test_the_example_is_valid_and_names_every_key() -> None:
+    path = ROOT / "systemd" / "calwebbd.toml"
+    config = load(path)
+    text = path.read_text()
+    for section in config.__struct_fields__:
+        assert f"[{section}" in text
+        for key in getattr(getattr(config, section), "__struct_fields__", ()):
+            assert f"{key} = " in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LEAST + "[workers]\nproceses = 2\n", "workers: object contains unknown field `proceses`"),
+        (LEAST + "[worker]\n", "object contains unknown field `worker`"),
+        (LEAST + "[workers]\nprocesses = 0\n", "workers.processes = 0: expected `int` >= 1"),
+        (LEAST + '[workers]\nthreads = "two"\n', "workers.threads = 'two': expected `int`, got `str`"),
+        (LEAST + '[log]\nlevel = "loud"\n', "log.level = 'loud': expected `str` matching regex"),
+        (LEAST + "[steps.jump]\n[steps.ramp_fit\n", "is not TOML"),
+        ('[folders]\noutput = "out"\nstate = "s"\n', "folders: object missing required field `watch`"),
+        ('[folders]\nwatch = [1]\noutput = "out"\nstate = "s"\n', "folders.watch[0] = 1: expected"),
+        ('[folders]\nwatch = ["a"]\noutput = "a"\nstate = "s"\n', "is the output folder"),
+        ('[folders]\nwatch = ["a/b"]\noutput = "a"\nstate = "s"\n', "lies in the output folder"),
+    ],
+)
+def test_a_mistake_is_told_with_file_key_and_value(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as refusal:
+        load(path)
+    assert str(refusal.value).startswith(f"{path}: ")
+    assert message in str(refusal.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml")
+
+
+def test_parameters_of_steps_are_kept_as_written(tmp_path: Path) -> None:
+    config = load(written(tmp_path, LEAST + "[steps.jump]\nrejection_threshold = 5.0\n"))
+    assert config.steps == {"jump": {"rejection_threshold": 5.0}}
