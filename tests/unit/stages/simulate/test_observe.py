@@ -1,6 +1,5 @@
 """A visit on disk: names, headers, tables, truth; same seed, same bytes."""
 
-import argparse
 import hashlib
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from astropy.io import fits
 from astropy.table import Table
 from stdatamodels.jwst import datamodels
 
+from calwebbd.daemon import cli
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.simulate import Effects, Simulation, command, simulate_exposures
 from calwebbd.stages.simulate.detectors import DETECTORS, window
@@ -170,14 +170,13 @@ def test_counts_that_make_no_sense_are_refused(cache: Path, tmp_path: Path) -> N
 def test_the_command_makes_cache_exposures_and_truth(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    parser = cli.parser()
     options = "--detectors nrcb1 --subarray sub64p --ngroups 2 --dithers 1 --without cosmic-rays,dark"
-    assert command.main(parser.parse_args([str(tmp_path), *options.split()])) == 0
+    assert command.main(parser.parse_args(["simulate", str(tmp_path), *options.split()])) == 0
     path = tmp_path / "uncal" / "jw01234001001_02101_00001_nrcb1_uncal.fits"
     assert capsys.readouterr().out == f"{path}\n"
     assert path.is_file()
     assert (tmp_path / "crds" / "mappings" / "jwst" / "jwst_0002.pmap").is_file()
     assert (tmp_path / "truth" / "truth.json").is_file()
     with pytest.raises(ParameterError, match="rain"):
-        command.main(parser.parse_args([str(tmp_path), "--without", "rain"]))
+        command.main(parser.parse_args(["simulate", str(tmp_path), "--without", "rain"]))
