@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import gwcs
 import numpy as np
-from astropy.modeling.models import Mapping, Polynomial2D, Scale, Shift
+from astropy.coordinates import ICRS
+from astropy.modeling.models import Mapping, Pix2Sky_TAN, Polynomial2D, Scale, Shift
+from gwcs import FITSImagingWCSTransform
+from gwcs import coordinate_frames as cf
 
+from calwebbd.stages import footprints
 from calwebbd.stages.exposure import Header, Image
 
 SCALE = 0.03  #: arcsec a pixel
@@ -56,3 +61,29 @@ def distortion(nx: int, ny: int, bend: float = 0.0) -> Any:
     model |= Shift(POINTING["V2_REF"]) & Shift(POINTING["V3_REF"])
     model.inverse = Shift(-POINTING["V2_REF"]) & Shift(-POINTING["V3_REF"]) | back  # exact without bend
     return model
+
+
+def tangent_plane(nx: int, ny: int, crpix: tuple[float, float] = (0, 0), scale: float = SCALE) -> Any:
+    """A gwcs without distortion, north up, with `crpix` (0-based) at RA_REF, DEC_REF; `scale` in arcsec."""
+    sky = cf.CelestialFrame(reference_frame=ICRS(), name="world")
+    transform = FITSImagingWCSTransform(
+        Pix2Sky_TAN(),
+        crpix=crpix,
+        crval=[POINTING["RA_REF"], POINTING["DEC_REF"]],
+        cdelt=[scale / 3600] * 2,
+        pc=[[-1, 0], [0, 1]],
+    )
+    wcs = gwcs.WCS([(cf.Frame2D(name="detector"), transform), (sky, None)])
+    wcs.bounding_box = ((-0.5, nx - 0.5), (-0.5, ny - 0.5))
+    return wcs
+
+
+def placed_image(sci: Any, crpix: tuple[float, float] = (0, 0), **keywords: Any) -> Image:
+    """An image in the tangent plane, north up, with its S_REGION."""
+    image = make_image(sci, ROLL_REF=0.0, **keywords)
+    ny, nx = image.sci.shape
+    image.wcs = tangent_plane(nx, ny, crpix)
+    image.var_flat = np.zeros_like(image.sci)
+    corners = np.array([(-0.5, -0.5), (-0.5, ny - 0.5), (nx - 0.5, ny - 0.5), (nx - 0.5, -0.5)])
+    image.header["S_REGION"] = footprints.write([np.stack(image.wcs(*corners.T), axis=1)])
+    return image
