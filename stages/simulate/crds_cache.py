@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from calwebbd.stages.simulate import mappings, references
-from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, READ_PATTERNS, SUBARRAYS, known, window
+from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, SUBARRAYS, known, window
 from calwebbd.stages.simulate.parameters import PARAMETERS, write_abvegaoffset, write_parameters
-from calwebbd.stages.simulate.reproducible import ordered
-from calwebbd.stages.simulate.sensor import Sensor, make_sensor
+from calwebbd.stages.simulate.reproducible import settle
+from calwebbd.stages.simulate.sensor import make_sensor
 
 DETECTOR, FILTER, PUPIL = "META.INSTRUMENT.DETECTOR", "META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL"
 CHANNEL, MODULE = "META.INSTRUMENT.CHANNEL", "META.INSTRUMENT.MODULE"
@@ -137,7 +137,7 @@ class _Writer:
         reference.save(str(path))
         reference.close()
         if suffix == ".asdf":
-            ordered(path)
+            settle(path)
 
     def write_rules(self) -> None:
         """Write rmaps and both contexts, with and without parameter references."""
@@ -159,30 +159,20 @@ class _Writer:
 
 def _pixels(cache: _Writer, made: Contents, name: str, dark_frames: int) -> None:
     """References that hold a value for every pixel."""
+    detector, filter = DETECTORS[name], made.filter_of(name)
     full = "FULL" in made.subarrays
     for subarray in made.subarrays:
-        sensor = make_sensor(
-            DETECTORS[name], window(DETECTORS[name], subarray), made.filter_of(name), made.seed
-        )
-        here = {DETECTOR: name, SUBARRAY: subarray, EXP_TYPE: references.EXP_TYPES}
-        readable = {**here, READPATT: "|".join(READ_PATTERNS)}
-        _add_pixels(cache, "superbias", references.superbias(sensor, made.seed), sensor, subarray, readable)
-        _add_pixels(cache, "dark", references.dark(sensor, subarray, dark_frames), sensor, subarray, here)
-        if full and subarray != "FULL":
-            continue
-        anywhere = {DETECTOR: name} if full else {DETECTOR: name, SUBARRAY: subarray}
-        for make in (references.mask, references.saturation, references.linearity, references.gain,
-                     references.readnoise, references.flat):  # fmt: skip
-            values = dict(anywhere)
-            if make is references.flat:
-                values |= {FILTER: sensor.filter, PUPIL: "CLEAR"}
-            _add_pixels(cache, make.__name__, make(sensor, made.seed), sensor, subarray, values)
-
-
-def _add_pixels(
-    cache: _Writer, reftype: str, reference: Any, sensor: Sensor, subarray: str, values: Mapping[str, str]
-) -> None:
-    cache.add(reftype, references.place(reference, sensor, subarray), values)
+        sensor = make_sensor(detector, window(detector, subarray), filter, made.seed)
+        found = {"dark": references.dark(sensor, subarray, dark_frames)}
+        if subarray == "FULL" or not full:
+            found |= {make.__name__: make(sensor, made.seed) for make in references.PIXELS}
+        found["superbias"] = references.superbias(sensor, made.seed)
+        for reftype, reference in found.items():
+            values = {DETECTOR: name, EXP_TYPE: references.EXP_TYPES, FILTER: filter, PUPIL: "CLEAR"}
+            # those of the full frame serve every subarray, but for these two
+            if reftype in ("superbias", "dark") or not full:
+                values[SUBARRAY] = subarray
+            cache.add(reftype, references.place(reference, sensor, subarray), values)
 
 
 def _optics(cache: _Writer, made: Contents, name: str) -> None:

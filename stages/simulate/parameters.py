@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from calwebbd.stages.simulate.detectors import FILTERS
-from calwebbd.stages.simulate.reproducible import ordered
+from calwebbd.stages.simulate.reproducible import settle
 
 DATE, USEAFTER = "2026-01-01T00:00:00.000", "1900-01-01T00:00:00"
+HISTORY = "Made by calwebbd simulate, not for science"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ PARAMETERS = (
 )
 
 
+def _write(path: Path, tree: Mapping[str, object]) -> None:
+    import asdf
+
+    file = asdf.AsdfFile(dict(tree))
+    file.add_history_entry(HISTORY)
+    file.write_to(path)
+    settle(path)
+
+
 def _meta(reftype: str, description: str) -> dict[str, object]:
     return {
         "author": "calwebbd simulate",
@@ -81,8 +91,6 @@ def _meta(reftype: str, description: str) -> dict[str, object]:
 
 def write_parameters(path: Path, step: StepParameters) -> None:
     """Write a pars-* reference in the form stpipe reads."""
-    import asdf
-
     tree = {
         "class": f"jwst.{step.name}.{step.name}_step.{step.cls}",
         "name": step.name,
@@ -92,17 +100,14 @@ def write_parameters(path: Path, step: StepParameters) -> None:
             "exposure": {"type": "NRC_IMAGE"},
         },
     }
-    asdf.AsdfFile(tree).write_to(path)
-    ordered(path)
+    _write(path, tree)
 
 
 def write_abvegaoffset(path: Path, filters: Sequence[str]) -> None:
     """Write AB minus Vega magnitudes. Its data model cannot be given a table, so it is not used."""
-    import asdf
     from astropy.table import Table
 
     rows = [(name, "CLEAR", FILTERS[name].vega) for name in filters]
     table = Table(rows=rows, names=("filter", "pupil", "abvega_offset"), dtype=("str", "str", "f4"))
     meta = {**_meta("abvegaoffset", "Simulated abvegaoffset"), "model_type": "ABVegaOffsetModel"}
-    asdf.AsdfFile({"abvega_offset": table, "meta": meta}).write_to(path)
-    ordered(path)
+    _write(path, {"abvega_offset": table, "meta": meta})

@@ -12,11 +12,10 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import PixelDQ, Subarray
 from calwebbd.stages.simulate import distortion, fields, nonlinearity, scene
 from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, Readout
+from calwebbd.stages.simulate.parameters import DATE, HISTORY, USEAFTER
 from calwebbd.stages.simulate.reproducible import dated
 from calwebbd.stages.simulate.sensor import COUPLING, Sensor
 
-DATE = "2026-01-01T00:00:00.000"
-USEAFTER = "1900-01-01T00:00:00"
 EXP_TYPES = "NRC_IMAGE|NRC_TSIMAGE"
 DARK_FRAMES = 20
 FLAT_ERROR = 0.002
@@ -35,6 +34,7 @@ def describe(reference: Any, reftype: str, detector: str | None) -> Any:
     meta.author, meta.pedigree, meta.origin = "calwebbd simulate", "GROUND", "SIMULATED"
     meta.description = f"Simulated {reftype}, not for science"
     meta.useafter, meta.date = USEAFTER, DATE
+    reference.add_history_entry(HISTORY)
     if detector:
         meta.instrument.detector = detector
     return reference
@@ -63,6 +63,7 @@ def _sprinkle(sensor: Sensor, seed: int, what: str, share: float, bits: int) -> 
 
 
 def mask(sensor: Sensor, seed: int) -> Any:
+    """Defects and reference pixels."""
     m = model("MaskModel", dq=sensor.dq)
     names = ("DO_NOT_USE", "DEAD", "HOT", "LOW_QE", "RC", "TELEGRAPH", "OPEN", "OTHER_BAD_PIXEL")
     m.dq_def = dq_definition(*names, "NON_SCIENCE", "REFERENCE_PIXEL")
@@ -70,6 +71,7 @@ def mask(sensor: Sensor, seed: int) -> Any:
 
 
 def saturation(sensor: Sensor, seed: int) -> Any:
+    """Thresholds; reference pixels and a few others are not to be checked."""
     dq = _sprinkle(sensor, seed, "no_sat_check", 1e-5, flags.NO_SAT_CHECK)
     dq[sensor.reference] = flags.NO_SAT_CHECK
     m = model("SaturationModel", data=sensor.saturation, dq=dq)
@@ -78,6 +80,7 @@ def saturation(sensor: Sensor, seed: int) -> Any:
 
 
 def superbias(sensor: Sensor, seed: int) -> Any:
+    """The bias, for every read pattern."""
     bits = flags.UNRELIABLE_BIAS | flags.DO_NOT_USE
     dq = _sprinkle(sensor, seed, "unreliable_bias", 5e-5, bits)
     m = model("SuperBiasModel", data=sensor.bias, dq=dq, err=np.full_like(sensor.bias, 0.7))
@@ -111,16 +114,19 @@ def dark(sensor: Sensor, subarray: str, frames: int = DARK_FRAMES) -> Any:
 
 
 def gain(sensor: Sensor, seed: int) -> Any:
+    """e-/DN."""
     return model("GainModel", data=sensor.gain)
 
 
 def readnoise(sensor: Sensor, seed: int) -> Any:
+    """DN, of the difference of two reads, for every read pattern."""
     m = model("ReadnoiseModel", data=sensor.noise)
     m.meta.exposure.readpatt = "ANY"
     return m
 
 
 def flat(sensor: Sensor, seed: int) -> Any:
+    """The flat field; where there is none the pixel is not to be used."""
     none = ~np.isfinite(sensor.flat)
     dq = np.where(none, np.uint32(flags.NO_FLAT_FIELD | flags.DO_NOT_USE), np.uint32(0))
     m = model("FlatModel", data=sensor.flat, dq=dq, err=np.full_like(sensor.flat, FLAT_ERROR))
@@ -128,6 +134,10 @@ def flat(sensor: Sensor, seed: int) -> Any:
     m.meta.instrument.filter, m.meta.instrument.pupil = sensor.filter, "CLEAR"
     m.meta.exposure.type = "NRC_IMAGE"
     return m
+
+
+#: Those that a full-frame file serves in every subarray.
+PIXELS = (mask, saturation, linearity, gain, readnoise, flat)
 
 
 def ipc() -> Any:
@@ -146,6 +156,7 @@ def area(detector: str, filter: str) -> Any:
 
 
 def photom(detector: str, filter: str) -> Any:
+    """One row: the filter's conversion from DN/s to MJy/sr."""
     photmjsr = FILTERS[filter].photmjsr
     dtype = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
     m = model("NrcImgPhotomModel", phot_table=np.array([(filter, "CLEAR", photmjsr, 0.02 * photmjsr)], dtype))
@@ -161,6 +172,7 @@ def _solid_angle(reference: Any, detector: str) -> None:
 
 
 def distortion_reference(name: str) -> Any:
+    """Pixels to (V2, V3) as an astropy model with its inverse."""
     detector = DETECTORS[name]
     transform = distortion.transform(detector)
     m = model("DistortionModel", model=transform, input_units="pixel", output_units="arcsec")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ def dated(model: type[Any], date: str) -> type[Any]:
     return type(model.__name__, (model,), {"on_save": on_save})
 
 
-def ordered(path: Path) -> None:
-    """Rewrite an ASDF file with the extensions it used in order.
+def settle(path: Path) -> None:
+    """Rewrite an ASDF file without what differs from one process to the next.
 
-    The library lists them as they come out of a set of objects, which differs from
-    process to process; entries already there keep their places.
+    The library dates entries of the history, and lists the extensions it used as they
+    come out of a set of objects; entries already there keep their places.
     """
     import asdf
 
     with asdf.open(path, lazy_load=False, memmap=False) as file:
-        file.tree["history"]["extensions"].sort(key=lambda entry: entry["extension_uri"])
+        history = file.tree["history"]
+        history["extensions"].sort(key=lambda entry: entry["extension_uri"])
+        for entry in history["entries"]:
+            entry["time"] = datetime(2026, 1, 1, tzinfo=UTC)
         file.write_to(path)
