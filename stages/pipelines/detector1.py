@@ -7,18 +7,27 @@ from calwebbd.stages.run import Run
 from calwebbd.stages.step import pipeline
 from calwebbd.stages.steps.dark_current import dark_current
 from calwebbd.stages.steps.dq_init import dq_init
+from calwebbd.stages.steps.gain_scale import gain_scale
 from calwebbd.stages.steps.group_scale import group_scale
 from calwebbd.stages.steps.ipc import ipc
+from calwebbd.stages.steps.jump import jump
 from calwebbd.stages.steps.linearity import linearity
+from calwebbd.stages.steps.ramp_fit import ramp_fit
 from calwebbd.stages.steps.refpix import refpix
 from calwebbd.stages.steps.saturation import saturation
 from calwebbd.stages.steps.superbias import superbias
 
-NIR = (group_scale, dq_init, saturation, ipc, superbias, refpix, linearity, dark_current)
+NIR = (group_scale, dq_init, saturation, ipc, superbias, refpix, linearity, dark_current, jump)
+# ramp_fit: a Ramp becomes (rate, rateints)
+RATES = (gain_scale,)
 
 
-@pipeline(reads=("uncal", "ramp"), writes=("rate", "rateints", "ramp"), steps=NIR)
+@pipeline(reads=("uncal", "ramp"), writes=("rate", "rateints", "ramp"), steps=(*NIR, ramp_fit, *RATES))
 def detector1(run: Run, ramp: Ramp) -> dict[str, Exposure]:
     """Correct a ramp and fit its slope (specification detector1 §2)."""
     ramp = run.steps(NIR, ramp)
-    return {"ramp": ramp}
+    fitted = run.step(ramp_fit, ramp)
+    if isinstance(fitted, Ramp):  # ramp_fit was skipped
+        return {"ramp": fitted}
+    rate, rateints = run.steps(RATES, fitted)
+    return {"rate": rate, "rateints": rateints}

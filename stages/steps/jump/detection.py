@@ -1,0 +1,117 @@
+"""Find jumps by the differences between successive groups of each pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calwebbd.stages import flags, kernels
+from calwebbd.stages.exposure import Float, GroupDQ
+from calwebbd.stages.kernels import jumps
+from calwebbd.stages.steps.jump.params import JumpParams
+
+LEAST_GROUPS = 3  # usable ones, for a median of differences to mean anything
+NOT_SEARCHED = -99  # the count of jumps where there are fewer
+
+
+def detect_jumps(
+    sci: Float,
+    groupdq: GroupDQ,
+    gain: Float,
+    readnoise: Float,
+    nframes: int,
+    group_time: float,
+    params: JumpParams,
+) -> int:
+    """Flag JUMP_DET where a group differs from the one before by more than noise allows, in place.
+
+    sci, groupdq : (nints, ngroups, ny, nx), DN; samples with SATURATED or DO_NOT_USE are not used,
+        nor ever flagged
+    gain : (ny, nx), e-/DN; readnoise : (ny, nx), DN, of the difference of two frames
+    group_time : s
+
+    Returns how many jumps there are before neighbours and later groups are flagged;
+    -99 if there are too few usable groups to look for any.
+    Source: specification detector1 §3 jump; Anderson & Gordon 2011, doi:10.1086/662593.
+    """
+    nints, ngroups, ny, nx = sci.shape
+    spreading = np.zeros((nints, ngroups, ny, -(-nx // 8)), np.uint8)
+    limits, lasts = np.zeros(2), np.zeros(2, np.int64)
+    count = NOT_SEARCHED
+    if search(sci, groupdq, gain, readnoise, nframes, params):
+        least, most = params.min_jump_to_flag_neighbors, params.max_jump_to_flag_neighbors
+        if not params.flag_4_neighbors:
+            least = np.inf
+        counts = np.zeros(ny, np.int64)
+        ramp = (sci, groupdq, gain, readnoise, float(nframes))
+        kernels.by_rows(jumps.mark_spreading, ny, *ramp, least, most, spreading, counts)
+        count = int(counts.sum())
+        limits, lasts = _aftermath(gain, group_time, params)
+    kernels.by_rows(jumps.spread, ny, sci, groupdq, gain, spreading, limits, lasts)
+    return count
+
+
+def search(
+    sci: Float, groupdq: GroupDQ, gain: Float, readnoise: Float, nframes: int, params: JumpParams
+) -> bool:
+    """Flag the jumps themselves, by the method the number of groups allows; False if it allows none."""
+    nints, ngroups, ny, _ = sci.shape
+    unusable = unusable_groups(groupdq)
+    usable = ngroups - int(unusable.max())
+    sets = nints if params.only_use_ints else nints * ngroups - int(unusable.sum())
+    if sets >= params.minimum_sigclip_groups:
+        threshold = params.rejection_threshold
+        kernels.by_rows(jumps.clip_integrations, ny, sci, groupdq, gain, threshold, params.only_use_ints)
+        _unflag_whole_groups(groupdq)
+        return True
+    if usable < LEAST_GROUPS:
+        return False
+    ramp = (sci, groupdq, gain, readnoise, float(nframes))
+    if usable - 1 >= params.min_diffs_single_pass:
+        kernels.by_rows(jumps.reject_at_once, ny, *ramp, params.rejection_threshold)
+    else:
+        kernels.by_rows(jumps.reject_iteratively, ny, *ramp, thresholds(params))
+    return True
+
+
+def thresholds(params: JumpParams) -> NDArray[np.float64]:
+    """Sigma by the number of differences: 0, 1, 2, 3, 4 or more. (Three groups have two of them.)"""
+    return np.array(
+        [
+            np.inf,
+            np.inf,
+            params.three_group_rejection_threshold,
+            params.four_group_rejection_threshold,
+            params.rejection_threshold,
+        ]
+    )
+
+
+def unusable_groups(groupdq: GroupDQ) -> NDArray[np.int64]:
+    """How many groups of each integration are DO_NOT_USE in every pixel."""
+    return np.array([sum(_all_have(g, flags.DO_NOT_USE) for g in i) for i in groupdq])
+
+
+def _all_have(plane: GroupDQ, bits: int) -> bool:
+    """True if every pixel has one of the bits; mostly the first rows tell."""
+    return all(bool((row & bits).all()) for row in plane)
+
+
+def _unflag_whole_groups(groupdq: GroupDQ) -> None:
+    """Where a whole group was clipped the exposure changed, not single pixels: clear pure jumps."""
+    for integration in groupdq:
+        for plane in integration:
+            if _all_have(plane, flags.JUMP_DET | flags.DO_NOT_USE):
+                plane[plane == flags.JUMP_DET] = 0
+
+
+def _aftermath(
+    gain: Float, group_time: float, params: JumpParams
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Least jump, e-, and number of later groups it affects, for each of the two settings."""
+    lasts = [int(t // group_time) for t in (params.after_jump_flag_time1, params.after_jump_flag_time2)]
+    if not any(lasts):
+        return np.zeros(2), np.zeros(2, np.int64)
+    typical = np.nanmedian(gain)
+    electrons = [np.float32(dn) * typical for dn in (params.after_jump_flag_dn1, params.after_jump_flag_dn2)]
+    return np.array(electrons, np.float64), np.array(lasts, np.int64)
