@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Image
 from calwebbd.stages.kernels import in_threads
-from calwebbd.stages.steps.skymatch.overlap import Mask, Vertices, fill, overlap
+from calwebbd.stages.steps.skymatch.overlap import Footprint, Mask, Vertices, fill, overlap
 from calwebbd.stages.steps.skymatch.statistics import Estimator, Sky
 
 Levels = NDArray[np.float64]  # one for each group; NaN where undefined
@@ -25,7 +25,7 @@ class Member:
 
     image: Image
     good: Mask
-    footprint: Any
+    footprint: Footprint
 
 
 Group = Sequence[Member]
