@@ -1,4 +1,4 @@
-"""Remove drifts of the read-out, seen in pixels that are read but gather no light.
+"""What reference pixels show, by amplifier and by row, and its removal.
 
 Everything here is in detector orientation, (slow, fast): the four amplifiers of a full
 frame are blocks of columns, and reference pixels lie along all four edges.
@@ -13,16 +13,13 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import Float, Ramp
+from calwebbd.stages.exposure import Float
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.kernels.crossed import subtract_crossed
 from calwebbd.stages.kernels.running import median_along
-from calwebbd.stages.readout import BORDER, SIZE, corner, require_conventional, to_detector, zero_frame
-from calwebbd.stages.references import References
-from calwebbd.stages.step import Skip, step
-from calwebbd.stages.steps.sirs import SideKernels, side_kernels, side_templates
+from calwebbd.stages.readout import BORDER, SIZE
+from calwebbd.stages.steps.refpix.sirs import SideKernels, side_templates
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -215,39 +212,3 @@ def correct_one_amplifier(planes: Float, usable: Mask, parity: int, params: RefP
         subtract_crossed(0, len(plane), plane, means[columns], rows)
 
     in_threads([partial(correct, plane) for plane in planes])
-
-
-@step(keyword="S_REFPIX", optional=("sirskernel",), params=RefPixParams)
-def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
-    """Subtract what the reference pixels show."""
-    require_conventional(ramp)
-    sub = ramp.subarray
-    if not (0 <= sub.x <= SIZE - sub.nx and 0 <= sub.y <= SIZE - sub.ny):
-        raise Skip(f"the subarray, at {sub.x}, {sub.y}, of {sub.nx} x {sub.ny}, is not within the detector")
-    kernels = None
-    if (
-        params.refpix_algorithm == "sirs"
-        and "FULL" in ramp.header.text("SUBARRAY")
-        and "sirskernel" in references
-    ):
-        tree = references["sirskernel"].tree()
-        kernels = side_kernels(tree, ramp.header.text("DETECTOR"), params.gaussmooth, params.halfwidth)
-    _correct(ramp, ramp.sci.reshape(-1, sub.ny, sub.nx), kernels, params, first=True)
-    zeroframe = zero_frame(ramp)
-    if zeroframe is not None:
-        zero = zeroframe == 0
-        _correct(ramp, zeroframe, kernels, params, first=False)
-        zeroframe[zero] = 0.0
-    return ramp
-
-
-def _correct(
-    ramp: Ramp, planes: Float, kernels: SideKernels | None, params: RefPixParams, *, first: bool
-) -> None:
-    planes, dq = to_detector(planes, ramp.header), to_detector(ramp.pixeldq, ramp.header)
-    bad, at = (dq & flags.DO_NOT_USE) != 0, corner(ramp)
-    whole = planes.shape[-2:] == (SIZE, SIZE)
-    if whole or ramp.header.integer("NOUTPUTS", 1) == AMPLIFIERS:
-        correct_four_amplifiers(planes, bad, at, params, kernels, first=first)
-    else:
-        correct_one_amplifier(planes, ((dq & flags.REFERENCE_PIXEL) != 0) & ~bad, at[1] % 2, params)

@@ -1,0 +1,52 @@
+"""Remove drifts of the read-out, seen in pixels that are read but gather no light."""
+
+from __future__ import annotations
+
+from calwebbd.stages import flags
+from calwebbd.stages.exposure import Float, Ramp
+from calwebbd.stages.readout import SIZE, corner, require_conventional, to_detector, zero_frame
+from calwebbd.stages.references import References
+from calwebbd.stages.step import Skip, step
+from calwebbd.stages.steps.refpix.amplifiers import (
+    AMPLIFIERS,
+    RefPixParams,
+    correct_four_amplifiers,
+    correct_one_amplifier,
+)
+from calwebbd.stages.steps.refpix.sirs import SideKernels, side_kernels
+
+
+@step(keyword="S_REFPIX", optional=("sirskernel",), params=RefPixParams)
+def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
+    """Subtract what the reference pixels show."""
+    require_conventional(ramp)
+    sub = ramp.subarray
+    if not (0 <= sub.x <= SIZE - sub.nx and 0 <= sub.y <= SIZE - sub.ny):
+        raise Skip(f"the subarray, at {sub.x}, {sub.y}, of {sub.nx} x {sub.ny}, is not within the detector")
+    kernels = None
+    if (
+        params.refpix_algorithm == "sirs"
+        and "FULL" in ramp.header.text("SUBARRAY")
+        and "sirskernel" in references
+    ):
+        tree = references["sirskernel"].tree()
+        kernels = side_kernels(tree, ramp.header.text("DETECTOR"), params.gaussmooth, params.halfwidth)
+    _correct(ramp, ramp.sci.reshape(-1, sub.ny, sub.nx), kernels, params, first=True)
+    zeroframe = zero_frame(ramp)
+    if zeroframe is not None:
+        zero = zeroframe == 0
+        _correct(ramp, zeroframe, kernels, params, first=False)
+        zeroframe[zero] = 0.0
+    return ramp
+
+
+def _correct(
+    ramp: Ramp, planes: Float, kernels: SideKernels | None, params: RefPixParams, *, first: bool
+) -> None:
+    planes, dq = to_detector(planes, ramp.header), to_detector(ramp.pixeldq, ramp.header)
+    bad, at = (dq & flags.DO_NOT_USE) != 0, corner(ramp)
+    whole = planes.shape[-2:] == (SIZE, SIZE)
+    if whole or ramp.header.integer("NOUTPUTS", 1) == AMPLIFIERS:
+        correct_four_amplifiers(planes, bad, at, params, kernels, first=first)
+    else:
+        correct_one_amplifier(planes, ((dq & flags.REFERENCE_PIXEL) != 0) & ~bad, at[1] % 2, params)
