@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
 import asdf
 import numpy as np
+from asdf.exceptions import AsdfConversionWarning
 from astropy.io import fits
 
 from calwebbd.stages.errors import InputError
@@ -133,5 +135,8 @@ def _wcs(hdus: Any) -> Any:
     if "ASDF" not in hdus or hdus[0].header.get("S_WCS") != "COMPLETE":
         return None
     block = io.BytesIO(hdus["ASDF"].data.tobytes())
-    with asdf.open(block, lazy_load=False, memmap=False) as file:
-        return file["meta"].get("wcs")
+    with warnings.catch_warnings():
+        # the tree's arrays are in other extensions, which asdf tries to find in files of their own
+        warnings.simplefilter("ignore", AsdfConversionWarning)
+        with asdf.open(block, lazy_load=False, memmap=False) as file:
+            return file["meta"].get("wcs")
