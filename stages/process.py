@@ -103,8 +103,11 @@ def process_file(file: Path, name: str | None, options: Options) -> list[Outcome
 
 
 def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
-    """Make one product with one pipeline."""
+    """Make one product with one pipeline. The first run of a version compiles its kernels."""
+    from calwebbd.stages import kernels
+
     start = time.perf_counter()
+    kernels.warm()
     check([pipeline], options.layers)
     if options.stop_after and options.stop_after not in {step.name for step in pipeline.steps}:
         raise ParameterError(f"{pipeline.name} has no step {options.stop_after!r} to stop after")
