@@ -1,0 +1,78 @@
+"""Small ramps, reference files and interpreted kernels, as tests of stage 1 use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numba.core.registry import CPUDispatcher
+
+from calwebbd.stages.exposure import Header, Ramp, Subarray
+from calwebbd.stages.kernels import Kernel
+from calwebbd.stages.references import References
+
+EXPOSURE = {
+    "INSTRUME": "NIRCAM",
+    "READPATT": "RAPID",
+    "SUBARRAY": "SUB",
+    "SUBSTRT1": 101,
+    "SUBSTRT2": 201,
+    "FASTAXIS": 1,
+    "SLOWAXIS": 2,
+    "NFRAMES": 1,
+    "GROUPGAP": 0,
+    "NOUTPUTS": 1,
+}
+
+
+def make_ramp(sci: Any, zeroframe: Any = None, **keywords: Any) -> Ramp:
+    """A ramp of these values, (nints, ngroups, ny, nx), without flags, away from the detector's edges."""
+    sci = np.array(sci, np.float32)
+    zeroframe = None if zeroframe is None else np.array(zeroframe, np.float32)
+    return Ramp(
+        Header({**EXPOSURE, "ZEROFRAM": zeroframe is not None, **keywords}),
+        sci,
+        groupdq=np.zeros(sci.shape, np.uint8),
+        pixeldq=np.zeros(sci.shape[-2:], np.uint32),
+        zeroframe=zeroframe,
+    )
+
+
+def write_reference(folder: Path, kind: str, ramp: Ramp, /, dq: Any = 0, **arrays: Any) -> References:
+    """A reference file with these extensions (lower case), cut for the ramp, and keywords (upper case)."""
+    sub: Subarray = ramp.subarray
+    header = fits.Header({"SUBSTRT1": sub.x + 1, "SUBSTRT2": sub.y + 1})
+    header.update({k: v for k, v in arrays.items() if k.isupper()})
+    hdus = [fits.PrimaryHDU(header=header)]
+    hdus += [fits.ImageHDU(np.array(v, np.float32), name=k) for k, v in arrays.items() if not k.isupper()]
+    hdus += [fits.ImageHDU(np.broadcast_to(np.uint32(dq), (sub.ny, sub.nx)), name="DQ")]
+    path = folder / f"{kind}.fits"
+    fits.HDUList(hdus).writeto(path)
+    return References({kind: path}, sub)
+
+
+@contextmanager
+def interpreted(kernel: Kernel) -> Iterator[Callable[..., Any]]:
+    """The kernel as plain Python, its helpers too."""
+    names: dict[str, Any] = kernel.python.__globals__
+    compiled: Mapping[str, Any] = {k: v for k, v in names.items() if isinstance(v, CPUDispatcher)}
+    names.update({k: v.py_func for k, v in compiled.items()})
+    try:
+        yield kernel.python
+    finally:
+        names.update(compiled)
+
+
+def same_for_any_threads(monkeypatch: Any, work: Callable[[], tuple[Any, ...]]) -> None:
+    """Assert that `work` returns the same arrays, to the last bit, with one, two and five threads."""
+    results = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("CALWEBBD_THREADS", threads)
+        results.append(work())
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
+from scipy.ndimage import convolve as scipy_convolve
+
+from calwebbd.stages.exposure import Subarray
+from calwebbd.stages.kernels.convolution import convolve
+from calwebbd.stages.step import NoParams
+from calwebbd.stages.steps.ipc import Window, deconvolve, ipc, without_reference_pixels
+
+IDENTITY = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
+KERNEL = np.array([[1, 2, 3], [4, 50, 6], [7, 8, 9]], np.float32)
+
+
+def everything(sci: np.ndarray) -> Window:
+    return Window(0, sci.shape[-2], 0, sci.shape[-1])
+
+
+def test_a_point_becomes_the_kernel() -> None:
+    sci = np.zeros((1, 1, 5, 5), np.float32)
+    sci[0, 0, 2, 2] = 2
+    deconvolve(sci, KERNEL, everything(sci))
+    np.testing.assert_array_equal(sci[0, 0, 1:4, 1:4], 2 * KERNEL)
+    assert sci.sum() == 2 * KERNEL.sum()
+
+
+def test_beyond_the_edge_there_is_nothing() -> None:
+    sci = np.ones((1, 1, 1, 1), np.float32)
+    deconvolve(sci, KERNEL, everything(sci))
+    assert sci[0, 0, 0, 0] == 50
+
+
+def test_pixels_outside_the_window_neither_change_nor_take_part() -> None:
+    sci = np.full((1, 1, 4, 4), 7, np.float32)
+    sci[0, 0, 1:3, 1:3] = 1
+    deconvolve(sci, KERNEL, Window(1, 3, 1, 3))
+    # the pixel at (1, 1) sees its neighbours to the right, above, and across
+    assert sci[0, 0, 1, 1] == 50 + 4 + 2 + 1
+    assert (sci[0, 0, 0] == 7).all()
+    assert (sci[0, 0, :, 3] == 7).all()
+
+
+def test_nan_spreads_as_far_as_the_kernel_reaches() -> None:
+    sci = np.zeros((1, 1, 5, 5), np.float32)
+    sci[0, 0, 2, 2] = np.nan
+    deconvolve(sci, KERNEL, everything(sci))
+    assert np.isnan(sci).sum() == 9
+
+
+def test_each_pixel_may_have_a_kernel_of_its_own() -> None:
+    sci = np.ones((1, 1, 3, 4), np.float32)
+    kernel = np.zeros((3, 3, 3, 4), np.float32)
+    kernel[1, 1] = np.arange(12).reshape(3, 4)
+    kernel[0, 1, 2, 1] = 100  # from the row above, which does not exist
+    kernel[2, 1, 2, 1] = 1000  # from the row below
+    deconvolve(sci, kernel, everything(sci))
+    expected = np.arange(12.0).reshape(3, 4)
+    expected[2, 1] += 1000
+    np.testing.assert_array_equal(sci[0, 0], expected)
+
+
+def test_the_window_of_a_subarray_leaves_out_the_border_it_touches() -> None:
+    assert without_reference_pixels(Subarray(0, 0, 2048, 2048)) == Window(4, 2044, 4, 2044)
+    assert without_reference_pixels(Subarray(2, 1888, 160, 160)) == Window(0, 156, 2, 160)
+    assert without_reference_pixels(Subarray(864, 864, 320, 320)) == Window(0, 320, 0, 320)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 3, 3, 4)])
+def test_the_step_takes_either_form_of_kernel(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    ramp = make_ramp(np.ones((2, 2, 3, 4)))
+    kernel = np.zeros(shape)
+    kernel[1, 1] = 2
+    result = ipc.function(ramp, write_reference(tmp_path, "ipc", ramp, sci=kernel), NoParams())
+    assert (result.sci == 2).all()
+
+
+images = arrays.arrays(np.float32, (2, 1, 6, 5), elements=st.floats(-1e4, 1e4, width=32))
+kernels = arrays.arrays(
+    np.float32, st.sampled_from([(3, 3), (1, 3), (5, 1), (5, 3)]), elements=st.floats(-1, 1, width=32)
+)
+
+
+@given(images)
+def test_the_identity_changes_nothing(sci: np.ndarray) -> None:
+    before = sci.copy()
+    deconvolve(sci, IDENTITY, everything(sci))
+    np.testing.assert_array_equal(sci, before)
+
+
+@given(images, kernels)
+def test_it_is_the_convolution_of_each_integration_alone(sci: np.ndarray, kernel: np.ndarray) -> None:
+    expected = [
+        scipy_convolve(image[0].astype(float), kernel.astype(float), mode="constant") for image in sci
+    ]
+    deconvolve(sci, kernel, everything(sci))
+    assert sci.dtype == np.float32
+    np.testing.assert_allclose(sci[:, 0], expected, rtol=1e-5, atol=0.05)
+
+
+@given(images, kernels)
+def test_compiled_and_interpreted_loops_agree(sci: np.ndarray, kernel: np.ndarray) -> None:
+    planes, weights = sci[:, 0].copy(), kernel[:, :, None, None]
+    convolve(0, 2, planes, weights, 1, 6, 0, 4)
+    other = sci[:, 0].copy()
+    with interpreted(convolve) as loop:
+        loop(0, 2, other, weights, 1, 6, 0, 4)
+    np.testing.assert_array_equal(planes, other)
+
+
+def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    sci = np.random.default_rng(2).normal(size=(3, 4, 20, 30)).astype(np.float32)
+
+    def work() -> tuple[np.ndarray]:
+        copy = sci.copy()
+        deconvolve(copy, KERNEL, everything(copy))
+        return (copy,)
+
+    same_for_any_threads(monkeypatch, work)
