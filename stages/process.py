@@ -79,15 +79,18 @@ class Task:
     asn_file: str = ""
 
 
-def process(file: Path | str, *, pipeline: str | None = None, **options: Any) -> list[Outcome]:
+def process(
+    file: Path | str, *, pipeline: str | None = None, output_dir: Path | str = "", **options: Any
+) -> list[Outcome]:
     """Calibrate one exposure, or what one association lists; one outcome for each product.
 
     pipeline : its name; chosen by the header or the association if None
-    options : fields of `Options`
+    output_dir : default: here
+    options : the other fields of `Options`
 
     Raises InputError, ReferenceMissing or ParameterError with the file named.
     """
-    return process_file(Path(file), pipeline, Options(**options))
+    return process_file(Path(file), pipeline, Options(Path(output_dir), **options))
 
 
 def process_file(file: Path, name: str | None, options: Options) -> list[Outcome]:
