@@ -109,16 +109,16 @@ def _add_variances(
     geometry: dict[str, Any],
 ) -> None:
     """Drizzle the errors of one image as its SCI was, and add their squares to the sums."""
-    planes = {}
-    for name in sums:
+    for name, total in sums.items():
         variance = getattr(image, name)
-        if variance is not None and variance.shape == image.sci.shape:
-            plane = Drizzle(kernel=kernel, fillval=np.nan, out_shape=frame.shape, disable_ctx=True)
-            plane.add_image(np.sqrt(variance), **geometry)
-            planes[name] = plane.out_img**2
-    weight = combination_weight(planes["var_rnoise"], weight_type, exposure_time(image.header))
-    for name, plane in planes.items():
-        sums[name].add(plane, weight)
+        if variance is None or variance.shape != image.sci.shape:
+            continue
+        plane = Drizzle(kernel=kernel, fillval=np.nan, out_shape=frame.shape, disable_ctx=True)
+        plane.add_image(np.sqrt(variance), **geometry)
+        squared = np.square(plane.out_img, out=plane.out_img)
+        if name == "var_rnoise":
+            weight = combination_weight(squared, weight_type, exposure_time(image.header))
+        total.add(squared, weight)
 
 
 def _limits(image: Image) -> dict[str, int]:

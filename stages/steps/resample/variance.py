@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
+from calwebbd.stages.kernels import by_rows
 
-#: in the order in which they add up to ERR
+#: the one that gives the weights first; in this order they add up to ERR
 VARIANCES = ("var_rnoise", "var_flat", "var_poisson")
 
 
@@ -27,36 +29,43 @@ class VarianceSum:
     def empty(cls, shape: tuple[int, int]) -> VarianceSum:
         return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
-    def add(self, variance: Float, weight: NDArray[np.float64]) -> None:
+    def add(self, variance: Float, weight: NDArray[np.floating[Any]]) -> None:
         """Add an image where its variance is finite and not negative, and its weight positive."""
-        good = np.isfinite(variance) & (variance >= 0) & (weight > 0)
-        with np.errstate(over="ignore", invalid="ignore"):
-            term = variance * weight * weight
-            np.add(self.weighted, term, out=self.weighted, where=good, casting="same_kind")
-        np.add(self.weight, weight, out=self.weight, where=good, casting="same_kind")
+
+        def add_rows(start: int, stop: int) -> None:
+            rows = slice(start, stop)
+            v, u = variance[rows], weight[rows].astype(np.float64)
+            good = np.isfinite(v) & (v >= 0) & (u > 0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                np.add(
+                    self.weighted[rows], v * u * u, out=self.weighted[rows], where=good, casting="same_kind"
+                )
+            np.add(self.weight[rows], u, out=self.weight[rows], where=good, casting="same_kind")
+
+        by_rows(add_rows, len(variance))
 
     def result(self, ratio: float) -> Float:
-        """Variance of the weighted mean; NaN where nothing was added.
+        """Variance of the weighted mean; NaN where nothing was added. The sums are used up.
 
         ratio : of output to input pixel scale; the variance goes by its inverse square
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            # one division after the other: the square of a weight may overflow
-            mean: Float = self.weighted * np.float32(1 / ratio**2) / self.weight / self.weight
-        return mean
+            self.weighted *= np.float32(1 / ratio**2)
+            for _ in range(2):  # one division after the other: the square of a weight may overflow
+                self.weighted /= self.weight
+        return self.weighted
 
 
-def combination_weight(var_rnoise: Float, weight_type: str, time: float) -> NDArray[np.float64]:
+def combination_weight(var_rnoise: Float, weight_type: str, time: float) -> NDArray[np.floating[Any]]:
     """(ny, nx) weight of one image in the sums.
 
     ivm : 1 / its drizzled VAR_RNOISE, 0 where that is not positive and finite
     exptime : its exposure time, s
     """
     if weight_type == "exptime":
-        return np.full(var_rnoise.shape, time)
-    good = np.isfinite(var_rnoise) & (var_rnoise > 0)
-    weight = np.zeros(var_rnoise.shape)
-    np.reciprocal(var_rnoise, out=weight, where=good, dtype=np.float32)
+        return np.broadcast_to(np.float64(time), var_rnoise.shape)
+    weight = np.zeros_like(var_rnoise)
+    np.reciprocal(var_rnoise, out=weight, where=np.isfinite(var_rnoise) & (var_rnoise > 0))
     return weight
 
 
