@@ -59,6 +59,7 @@ def linearity(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     dq = reference.dq()
     coeffs, replaced = _coefficients(reference, "COEFFS", dq)
     nframes = ramp.header.integer("NFRAMES")
+    # one group alone has no slope to place its frames by; there the reference pipeline fails
     if nframes > 1 and ramp.sci.shape[1] > 1 and reference.has("INV_COEFFS"):
         inverse, also_replaced = _coefficients(reference, "INV_COEFFS", dq)
         replaced |= also_replaced

@@ -40,7 +40,8 @@ def flag_crossings(sci: Float, groupdq: GroupDQ, threshold: Float, grow: int) ->
 
     sci, groupdq : (ngroups, ny, nx), DN
         Values of zero or less gain AD_FLOOR and DO_NOT_USE, in their own group only. A
-        group SATURATED on input counts as one above the threshold.
+        group SATURATED on input counts as one above the threshold (the reference pipeline
+        grows but does not continue such flags; whatever sets them has continued them).
     threshold : (ny, nx), DN
     grow : pixels up to so many rows and columns away are flagged alike
 
