@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calwebbd.stages.exposure import Exposure, Image
+from calwebbd.stages.exposure import Exposure, Image, Mosaic
 from calwebbd.stages.run import Run
 from calwebbd.stages.step import pipeline
 from calwebbd.stages.steps.outlier_detection import outlier_detection
@@ -14,10 +14,15 @@ COMPARE = (skymatch, outlier_detection)
 
 @pipeline(reads=("cal",), writes=("crf", "i2d"), steps=(*COMPARE, resample), combines=True)
 def image3(run: Run, images: list[Image]) -> dict[str, Exposure | list[Exposure]]:
-    """Match the sky, flag outliers, and combine the images (specification image3 §1)."""
+    """Match the sky, flag outliers, and combine the images (specification image3 §1).
+
+    There are ``crf`` products where outliers were looked for, and a mosaic unless resample is switched off.
+    """
     flagged = run.steps(COMPARE, images)
     products: dict[str, Exposure | list[Exposure]] = {}
     if flagged[0].header["S_OUTLIR"] == "COMPLETE":
         products["crf"] = flagged
-    products["i2d"] = run.step(resample, flagged)
+    mosaic = run.step(resample, flagged)
+    if isinstance(mosaic, Mosaic):
+        products["i2d"] = mosaic
     return products

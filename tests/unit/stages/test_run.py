@@ -134,6 +134,18 @@ def test_each_exposure_of_a_list_is_stamped(start: Callable[..., Run], image: Im
     assert [each.header["S_LIST"] for each in images] == ["COMPLETE", "COMPLETE"]
 
 
+def test_a_step_can_skip_some_of_several_exposures(start: Callable[..., Run], image: Image) -> None:
+    @step(keyword="S_LIST")
+    def first_only(images: list[Image], references: Any, params: NoParams) -> list[Image]:
+        raise Skip("the second has no pixels", only=images[1:])
+
+    other = Image(HEADER.copy(), image.sci, image.err, image.dq, image.var_poisson, image.var_rnoise)
+    run = start()
+    assert run.step(first_only, [image, other]) == [image, other]
+    assert [each.header["S_LIST"] for each in (image, other)] == ["COMPLETE", "SKIPPED"]
+    assert (run.records[0].status, run.records[0].reason) == ("COMPLETE", "the second has no pixels")
+
+
 def test_a_run_stops_after_the_step_asked_for(start: Callable[..., Run], image: Image) -> None:
     run = start(stop_after="scale")
     with pytest.raises(StopAfter) as stopped:

@@ -1,0 +1,80 @@
+"""Which products image3 makes of which images, and what they hold."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+from dithers import dither
+
+from calwebbd.stages import flags
+from calwebbd.stages.exposure import Image, Mosaic
+from calwebbd.stages.pipelines import load
+from calwebbd.stages.pipelines.image3 import image3
+from calwebbd.stages.step import Skip, Step
+
+SHAPE = (12, 14)
+
+
+class Hand:
+    """Stands in for a run: applies steps with their defaults, except those switched off."""
+
+    def __init__(self, *off: str) -> None:
+        self.off = off
+
+    def steps(self, steps: Iterable[Step], images: list[Image]) -> Any:
+        for step in steps:
+            images = self.step(step, images)
+        return images
+
+    def step(self, step: Step, images: list[Image]) -> Any:
+        result: Any = images
+        status = "SKIPPED"
+        if step.name not in self.off:
+            with suppress(Skip):
+                result, status = step(images), "COMPLETE"
+        for each in [result] if isinstance(result, Mosaic) else result:
+            each.header[step.keyword] = status
+        return result
+
+
+def dithers(number: int = 4) -> list[Image]:
+    """Images of a sky of 10, 11, 12, …; a cosmic ray hits the first."""
+    images = [dither(np.full(SHAPE, 10 + n), n, n, n + 1) for n in range(number)]
+    images[0].sci[6, 7] += 100
+    return images
+
+
+def test_its_steps_are_those_that_it_declares() -> None:
+    assert [step.name for step in load("image3").steps] == ["skymatch", "outlier_detection", "resample"]
+    assert image3.combines
+
+
+def test_dithers_become_flagged_images_and_one_mosaic() -> None:
+    images = dithers()
+    products = image3.function(Hand(), images)
+    assert list(products) == ["crf", "i2d"]
+    crf, mosaic = products["crf"], products["i2d"]
+    assert [image.file for image in crf] == [image.file for image in dithers()]
+    assert [image.header["BKGLEVEL"] for image in crf] == pytest.approx([0, 1, 2, 3])
+    assert crf[0].dq[6, 7] == flags.OUTLIER | flags.DO_NOT_USE
+    assert all(image.wcs is not None for image in crf)
+    np.testing.assert_allclose(mosaic.sci[np.isfinite(mosaic.sci)], 10, rtol=1e-6)
+    assert mosaic.header["NDRIZ"] == 4
+    assert "BKGLEVEL" not in mosaic.header
+    assert mosaic.hdrtab["BKGLEVEL"].tolist() == pytest.approx([0, 1, 2, 3])
+    assert mosaic.hdrtab["EXPOSURE"].tolist() == ["00001", "00002", "00003", "00004"]
+
+
+def test_one_image_is_only_resampled() -> None:
+    (image,) = dithers(1)
+    products = image3.function(Hand(), [image])
+    assert list(products) == ["i2d"]
+    assert (image.header["S_SKYMAT"], image.header["S_OUTLIR"]) == ("SKIPPED", "SKIPPED")
+    assert np.nanmax(products["i2d"].sci) > 30  # the cosmic ray stays, spread over four pixels
+
+
+def test_a_step_switched_off_leaves_its_product_out() -> None:
+    assert list(image3.function(Hand("resample"), dithers())) == ["crf"]
+    assert list(image3.function(Hand("outlier_detection"), dithers())) == ["i2d"]
