@@ -18,6 +18,7 @@ from calwebbd.stages.kernels.sorting import middle, sort_columns
 BAD = flags.DO_NOT_USE | flags.SATURATED
 JUMP = flags.JUMP_DET
 NOT_JUMP = 0xFF & ~flags.JUMP_DET
+LARGEST = float(np.finfo(np.float32).max)  # of what is finite
 TILE = 64  # columns; a tile of ten groups is 2.5 kB
 
 
@@ -44,15 +45,18 @@ def difference_tile(sci: Any, groupdq: Any, gain: Any, y: int, x0: int, out: Any
 
 
 @helper
-def sort_usable(differences: Any, absolute: bool, out: Any, count: Any) -> None:
-    """Sort each column's differences, or their sizes, into `out`, unusable ones last; count the others."""
+def sort_usable(differences: Any, absolute: bool, largest: float, out: Any, count: Any) -> None:
+    """Sort each column's differences, or their sizes, into `out`, unusable ones last; count the others.
+
+    largest : size beyond which a difference is not usable; NaN never is
+    """
     count[:] = 0
     for k in range(differences.shape[0]):
         row = differences[k]
         target = out[k]
         for x in range(row.size):
             value = row[x]
-            usable = value == value
+            usable = abs(value) <= largest
             count[x] += 1 if usable else 0
             target[x] = (abs(value) if absolute else value) if usable else np.float32(np.inf)
     sort_columns(out, differences.shape[0])
@@ -67,7 +71,7 @@ def noise(median: float, gain: float, readnoise: float, nframes: float) -> float
 
 
 @helper
-def clipped_median(ordered: Any, x: int, count: int) -> float:
+def clipped_median(ordered: Any, x: int, count: int) -> Any:
     """Median of column x without its greatest value (and those equal to it); of 2 the lesser, of 3 as is."""
     if count == 2:
         return float(ordered[0, x])
@@ -142,7 +146,7 @@ def reject_iteratively(
     for y in range(start, stop):
         for x0 in range(0, sci.shape[3], TILE):
             difference_tile(sci, groupdq, gain, y, x0, differences)
-            sort_usable(differences, True, ordered, counts)
+            sort_usable(differences, True, np.inf, ordered, counts)
             for x in range(min(TILE, sci.shape[3] - x0)):
                 count = counts[x]
                 median = clipped_median(ordered, x, count)
@@ -176,7 +180,7 @@ def reject_at_once(
     for y in range(start, stop):
         for x0 in range(0, sci.shape[3], TILE):
             difference_tile(sci, groupdq, gain, y, x0, differences)
-            sort_usable(differences, False, ordered, counts)
+            sort_usable(differences, False, np.inf, ordered, counts)
             for x in range(min(TILE, sci.shape[3] - x0)):
                 count = counts[x]
                 if count == 0:
@@ -239,11 +243,12 @@ def clip_integrations(
         for x0 in range(0, sci.shape[3], TILE):
             difference_tile(sci, groupdq, gain, y, x0, differences)
             for s in range(sets):
-                sort_usable(differences[s::sets], False, ordered, counts)
+                sort_usable(differences[s::sets], False, LARGEST, ordered, counts)
                 for x in range(min(TILE, sci.shape[3] - x0)):
                     low, high = clip_bounds(ordered, x, counts[x], sigma)
                     for k in range(s, nints * steps, sets):
-                        if differences[k, x] < low or differences[k, x] > high:
+                        d = differences[k, x]
+                        if abs(d) <= LARGEST and (d < low or d > high):
                             groupdq[k // steps, k % steps + 1, y, x0 + x] |= JUMP
 
 
@@ -264,7 +269,7 @@ def jumped(groupdq: Any, y: int, x0: int, out: Any) -> Any:
 
 
 @helper
-def pixel_differences(sci: Any, groupdq: Any, gain: Any, y: int, x: int, out: Any, ordered: Any) -> float:
+def pixel_differences(sci: Any, groupdq: Any, gain: Any, y: int, x: int, out: Any, ordered: Any) -> Any:
     """Differences of one pixel into the column `out`, e-, NaN where unusable; their median."""
     steps = sci.shape[1] - 1
     count = 0
@@ -390,7 +395,7 @@ def spread(
         for i in range(sci.shape[0]):
             for g in range(1, steps + 1):
                 flag_neighbours(groupdq, spreading, i, g, y)
-        if lasts.max() > 0:
+        if lasts[0] > 0 or lasts[1] > 0:
             for x0 in range(0, sci.shape[3], TILE):
                 if jumped(groupdq, y, x0, marks) == 0:
                     continue

@@ -52,10 +52,12 @@ def load_tile(
         good[:] = 0
         lasting[:] = 0
         for g in range(ngroups):
+            samples, groups = sci[i, g, y, x0 : x0 + width], groupdq[i, g, y, x0 : x0 + width]
+            row, marks = values[i * ngroups + g], bits[i * ngroups + g]
             for x in range(width):
-                q = groupdq[i, g, y, x0 + x]
-                values[i * ngroups + g, x] = np.nan if q & SATURATED else sci[i, g, y, x0 + x]
-                bits[i * ngroups + g, x] = q
+                q = groups[x]
+                row[x] = np.nan if q & SATURATED else samples[x]
+                marks[x] = q
                 good[x] += 1 if q == 0 else 0
                 lasting[x] += 1 if q & (0xFF ^ PERSISTENCE) == 0 else 0
         for x in range(width):
@@ -246,14 +248,12 @@ def capped(variance: float) -> float:
 def fit_integration(
     ramp: Any, bits: Any, weights: Any, noise: float, gain: float, rate: float, times: Any, kind: int,
     starts: Any, lengths: Any, sums: Any,
-) -> bool:  # fmt: skip
-    """Combine the slopes of an integration's segments by their read noise; False if there are none.
+) -> None:  # fmt: skip
+    """Combine the slopes of an integration's segments by their read noise.
 
-    sums : Σ 1/V_P, Σ 1/V_R, Σ 1/(V_P + V_R), Σ slope/V_R
+    sums : Σ 1/V_P, Σ 1/V_R, Σ 1/(V_P + V_R), Σ slope/V_R; 0 without a segment
     """
-    sums[:] = 0.0
-    number = find_segments(bits, starts, lengths)
-    for s in range(number):
+    for s in range(find_segments(bits, starts, lengths)):
         slope, photons, read = fit_segment(
             ramp, starts[s], lengths[s], weights, noise, gain, rate, times, kind
         )
@@ -262,7 +262,6 @@ def fit_integration(
         sums[1] += 1.0 / read
         sums[2] += 1.0 / (photons + read)
         sums[3] += slope / read
-    return number > 0
 
 
 @helper
@@ -339,6 +338,69 @@ def store_exposure(images: Any, dq: Any, index: Any, flagged: int, partly: int, 
     dq[index] = flagged | partly
 
 
+@helper
+def fit_tile(
+    groupdq: Any, y: int, x0: int, values: Any, bits: Any, kinds: Any, flagged: Any, noise: Any, gain: Any,
+    expected: Any, weights: Any, times: Any, rate: Any, rate_dq: Any, rateints: Any, rateints_dq: Any,
+) -> None:  # fmt: skip
+    """Fit the ramps of the tile that begins at pixel (y, x0), and write its results.
+
+    flagged, noise, gain, expected : flags of each pixel itself; e- of a group; e-/DN;
+        median rate with dark current, DN/s
+    """
+    nints, ngroups = groupdq.shape[0], groupdq.shape[1]
+    ramp, q = np.empty(ngroups), np.empty(ngroups, np.uint8)
+    starts, lengths = np.empty(ngroups, np.int64), np.empty(ngroups, np.int64)
+    sums, total = np.empty(4), np.empty(4)
+    for c in range(min(TILE, groupdq.shape[3] - x0)):
+        total[:] = 0.0
+        unlosing = 0.0  # Σ 1/V_R, had charge migration flagged nothing
+        seen = 0
+        always = UNUSABLE
+        for i in range(nints):
+            for g in range(ngroups):
+                ramp[g] = values[i * ngroups + g, c]
+                q[g] = bits[i * ngroups + g, c]
+            every, unusable = group_flags(groupdq, i, y, x0 + c, q, kinds[i, c])
+            own = flagged[c] | (every & (JUMP | PERSISTENCE))
+            sums[:] = 0.0
+            if q[0] & SATURATED:
+                own |= UNUSABLE
+            elif unusable:
+                own |= DNU
+            else:
+                fit_integration(
+                    ramp,
+                    q,
+                    weights,
+                    noise[c],
+                    gain[c],
+                    expected[c],
+                    times,
+                    kinds[i, c],
+                    starts,
+                    lengths,
+                    sums,
+                )
+            read = store_integration(rateints, rateints_dq, (i, y, x0 + c), own, every, sums)
+            if every & CHARGELOSS:
+                inverse = without_chargeloss(
+                    groupdq, i, y, x0 + c, noise[c], gain[c], times, kinds[i, c], q, starts, lengths
+                )
+                rateints[3][i, y, x0 + c] = capped(1.0 / inverse)
+                unlosing += inverse
+            elif read > 0.0:
+                unlosing += 1.0 / read
+            for k in range(4):
+                total[k] += sums[k]
+            seen |= every
+            always &= own
+        own = flagged[c] | (seen & (JUMP | PERSISTENCE)) | always
+        store_exposure(rate, rate_dq, (y, x0 + c), own, seen & SATURATED, total)
+        if seen & CHARGELOSS and unlosing > 0.0:
+            rate[3][y, x0 + c] = capped(1.0 / unlosing)
+
+
 @kernel(
     "(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], u4[:, ::1], f4[:, ::1], f4[:, ::1], f8, f4[:, ::1],"
     " f4[:, :, ::1], f4[:, :, ::1], f8[::1], b1, UniTuple(f4[:, ::1], 4), u4[:, ::1],"
@@ -364,61 +426,21 @@ def fit_ramps(
     kinds = np.zeros((nints, TILE), np.uint8)
     ordered = np.empty((max(ngroups - 1, 1), TILE))
     count = np.empty(TILE, np.int64)
-    medians = np.empty(TILE)
-    starts = np.empty(ngroups, np.int64)
-    lengths = np.empty(ngroups, np.int64)
-    sums = np.empty(4)
-    total = np.empty(4)
-    scratch = np.empty(ngroups, np.uint8)
+    flagged = np.zeros(TILE, np.int64)
+    noise, gains, expected = np.zeros(TILE), np.zeros(TILE), np.zeros(TILE)
     for y in range(start, stop):
         for x0 in range(0, nx, TILE):
             load_tile(sci, groupdq, zeroframe, y, x0, suppress, values, bits, kinds)
-            median_rates(values, bits, kinds, times, ordered, count, medians)
-            for x in range(x0, min(x0 + TILE, nx)):
-                c = x - x0
-                g = np.float64(gain[y, x])
-                noise = np.float64(np.float32(np.float64(readnoise[y, x]) * (g / root)))
-                expected = (medians[c] if medians[c] > 0.0 else 0.0) + np.float64(dark[y, x])
-                common = np.int64(pixeldq[y, x])
-                if not g > 0.0:
-                    common |= flags.NO_GAIN_VALUE | DNU
-                total[:] = 0.0
-                unlosing = 0.0
-                lost = False
-                seen = 0
-                always = UNUSABLE
-                for i in range(nints):
-                    first = i * ngroups
-                    ramp, q, kind = (
-                        values[first : first + ngroups, c],
-                        bits[first : first + ngroups, c],
-                        kinds[i, c],
-                    )
-                    every, unusable = group_flags(groupdq, i, y, x, q, kind)
-                    flagged = common | (every & (JUMP | PERSISTENCE))
-                    sums[:] = 0.0
-                    if q[0] & SATURATED:
-                        flagged |= UNUSABLE
-                    elif unusable:
-                        flagged |= DNU
-                    else:
-                        fit_integration(
-                            ramp, q, weights, noise, g, expected, times, kind, starts, lengths, sums
-                        )
-                    read = store_integration(rateints, rateints_dq, (i, y, x), flagged, every, sums)
-                    if every & CHARGELOSS:
-                        lost = True
-                        inverse = without_chargeloss(
-                            groupdq, i, y, x, noise, g, times, kind, scratch, starts, lengths
-                        )
-                        rateints[3][i, y, x] = capped(1.0 / inverse)
-                        unlosing += inverse
-                    elif read > 0.0:
-                        unlosing += 1.0 / read
-                    total += sums
-                    seen |= every
-                    always &= flagged
-                flagged = common | (seen & (JUMP | PERSISTENCE)) | always
-                store_exposure(rate, rate_dq, (y, x), flagged, seen & SATURATED, total)
-                if lost and unlosing > 0.0:
-                    rate[3][y, x] = capped(1.0 / unlosing)
+            median_rates(values, bits, kinds, times, ordered, count, expected)
+            for c in range(min(TILE, nx - x0)):
+                x = x0 + c
+                gains[c] = gain[y, x]
+                noise[c] = np.float32(np.float64(readnoise[y, x]) * (gains[c] / root))
+                expected[c] = (expected[c] if expected[c] > 0.0 else 0.0) + np.float64(dark[y, x])
+                flagged[c] = pixeldq[y, x]
+                if not gains[c] > 0.0:
+                    flagged[c] |= flags.NO_GAIN_VALUE | DNU
+            fit_tile(
+                groupdq, y, x0, values, bits, kinds, flagged, noise, gains, expected, weights, times,
+                rate, rate_dq, rateints, rateints_dq,
+            )  # fmt: skip

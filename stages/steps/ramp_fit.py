@@ -101,7 +101,8 @@ def fit_slopes(
 
 
 def _empty(shape: tuple[int, ...]) -> Slopes:
-    return Slopes(*(np.empty(shape, np.float32) for _ in range(4)), np.empty(shape, np.uint32))
+    sci, err, var_poisson, var_rnoise = (np.empty(shape, np.float32) for _ in range(4))
+    return Slopes(sci, err, var_poisson, var_rnoise, np.empty(shape, np.uint32))
 
 
 def weight_table(ngroups: int) -> Float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,7 @@ class Ellipses:
             radius += across**2 / (self.minor[:, None] * 0.5) ** 2
         return np.asarray((radius <= 1).any(axis=1))
 
-    def draw(self, k: int, minor: float, major: float, shape: tuple[int, int]) -> Drawing:
+    def draw(self, k: int | np.intp, minor: float, major: float, shape: tuple[int, int]) -> Drawing:
         """Rows, columns and mask of the pixels inside ellipse k with these axes instead of its own.
 
         Centre and half axes are rounded to whole pixels, half to even; a half axis
@@ -124,7 +125,7 @@ def _shape(image: Array) -> tuple[float, float, float]:
     inertia = np.array([[(both - yy) / area, xy], [xy, (both - xx) / area]])
     minor, major = 4 * np.sqrt(np.clip(np.linalg.eigvalsh(inertia), 0, None)) - 1
     if inertia[0, 0] == inertia[1, 1]:
-        angle = np.pi / 4 if xy < 0 else -np.pi / 4
+        angle = math.pi / 4 if xy < 0 else -math.pi / 4
     else:
-        angle = 0.5 * np.arctan2(-2 * xy, inertia[1, 1] - inertia[0, 0])
-    return float(minor), float(major), float(np.degrees(angle))
+        angle = 0.5 * math.atan2(-2 * xy, inertia[1, 1] - inertia[0, 0])
+    return float(minor), float(major), math.degrees(angle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import GroupDQ
@@ -53,7 +54,7 @@ def _newly_saturated(groupdq: GroupDQ, g: int, params: JumpParams) -> Ellipses:
     return find_ellipses(groupdq[g], flags.SATURATED, params.min_sat_area, before=groupdq[g - 1])
 
 
-def _near_edge(ellipses: Ellipses, ny: int, edge: int) -> np.typing.NDArray[np.bool_]:
+def _near_edge(ellipses: Ellipses, ny: int, edge: int) -> NDArray[np.bool_]:
     """True where the core may lie off the detector; as in the reference, ny serves for both axes."""
     high = max(0, ny - edge)
     x, y = ellipses.x, ellipses.y
