@@ -31,6 +31,8 @@ def asking(database: Path) -> Iterator["Ask"]:
         raise Unknown(f"{database} does not exist: no service has run with this configuration")
     connection = connect(database, readonly=True)
     try:
+        if not connection.execute(_SQL["complete"]).fetchone():
+            raise Unknown(f"{database} is only being set up")
         yield Ask(connection)
     finally:
         connection.close()
@@ -118,7 +120,9 @@ class Ask:
 
 
 def _asked(file: str) -> dict[str, str]:
-    return {"path": str(Path(file).absolute()), "name": file if Path(file).name == file else ""}
+    """Files are known by the true path of their folder, even if they are links themselves."""
+    path = Path(file)
+    return {"path": str(path.parent.resolve() / path.name), "name": file if path.name == file else ""}
 
 
 def _activity(row: Answer) -> Answer:

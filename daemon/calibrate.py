@@ -1,12 +1,21 @@
-"""The worker's way into the library: the site's parameters become a layer of settings."""
+"""The worker's way into the library: the site's parameters become a layer of settings.
+
+The fork server imports this module, and with it all that a pipeline imports only when it
+is asked for, so that no worker has to do it again.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import crds.core.rmap  # noqa: F401
+
+import calwebbd.stages.fits.write  # noqa: F401
 from calwebbd.stages import pipelines
 from calwebbd.stages.parameters import Layer, check
 from calwebbd.stages.process import Outcome, Report, process
+
+_PIPELINES = {name: pipelines.load(name) for name in pipelines.NAMES}
 
 
 def calibrate(
@@ -23,8 +32,8 @@ def calibrate(
     steps : of any pipeline; those of others than this one do not concern it, but a name
         which none has is a ParameterError
     """
-    check([pipelines.load(name) for name in pipelines.NAMES], [Layer("configuration", steps)])
-    own = {step.name for step in pipelines.load(pipeline).steps}
+    check(list(_PIPELINES.values()), [Layer("configuration", steps)])
+    own = {step.name for step in _PIPELINES[pipeline].steps}
     layer = Layer("configuration", {name: values for name, values in steps.items() if name in own})
     return process(
         file, pipeline=pipeline, output_dir=output_dir, context=context, layers=(layer,), report=report

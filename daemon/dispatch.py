@@ -210,7 +210,9 @@ class Dispatch:
         asn = make_asn(key, [m.name for m in members], version_id=version, degraded=degraded)
         inputs = tuple(_value(m.value, "science") for m in members)
         work = self._work(key.asn_type, key.product_name, inputs, msgspec.json.decode(members[0].facts))
-        changes = {"asn": msgspec.to_builtins(asn), "asn_name": asn_file_name(asn), "made": True}
+        alike = group.name.partition("_")[0] + "_"  # one program's candidate: their files are numbered
+        name = asn_file_name(asn, self.store.ordinal(group.name, alike))
+        changes = {"asn": msgspec.to_builtins(asn), "asn_name": name, "made": True}
         return msgspec.structs.replace(work, **changes)
 
     def _header(self, name: str) -> dict[str, Any]:

@@ -253,7 +253,13 @@ def literal_context(context: str) -> str:
 
 def _environment(config: Config) -> dict[str, str]:
     threads = str(config.workers.threads)
-    names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    names = (
+        "CALWEBBD_THREADS",
+        "NUMBA_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+    )
     path = config.crds.path
     return dict.fromkeys(names, threads) | ({"CRDS_PATH": str(path)} if path else {})
 

@@ -13,13 +13,17 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -85,8 +89,9 @@ class Runner:
         self.setting = setting
         self.running: list[Running] = []
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([setting.function.partition(":")[0]])
+        self._context.set_forkserver_preload([__name__, setting.function.partition(":")[0]])
         os.environ.update(setting.environment)  # numba reads it once, in the fork server
+        forkserver.ensure_running()  # its imports take seconds, in which no job need wait yet
 
     def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Running:
         """Begin a job in its workspace."""
@@ -94,7 +99,8 @@ class Runner:
         process = self._context.Process(
             target=_main, args=(theirs, self.setting, job.id, work, folder), daemon=True
         )
-        process.start()
+        with _no_main():
+            process.start()
         theirs.close()
         now = time.monotonic()
         running = Running(job, work, folder, time.time(), now + timeout_s, process, ours)
@@ -119,6 +125,17 @@ class Runner:
             _kill(running.process)
             _reap(running)
         self.running.clear()
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Hide the program that was started: every worker would import it again before its job."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _heard(running: Running) -> Reply | None:

@@ -145,6 +145,12 @@ FROM gathering WHERE state = 'open' ORDER BY opened_at, name
 -- One group, open or fired.
 SELECT *, 0 AS busy FROM gathering WHERE name = :name
 
+-- name: ordinal
+-- Rows are never deleted, so that a group keeps its place among those whose names begin alike.
+SELECT count(*) AS n FROM gathering
+WHERE substr(name, 1, length(:prefix)) = :prefix
+AND rowid <= (SELECT rowid FROM gathering WHERE name = :name)
+
 -- name: members
 -- In a stable order: products must not depend on who came first.
 SELECT * FROM member WHERE gathering = :name ORDER BY name

@@ -227,6 +227,10 @@ class Store:
             raise KeyError(name)
         return self._group(row)
 
+    def ordinal(self, group: str, prefix: str) -> int:
+        """The place of a group, from 1, among all whose names begin with `prefix`: always the same."""
+        return int(self._all("ordinal", name=group, prefix=prefix)[0]["n"])
+
     def open_groups(self) -> list[Group]:
         return [self._group(row) for row in self._all("open_groups")]
 

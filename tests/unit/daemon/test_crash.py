@@ -102,7 +102,9 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int | Non
             rename(source, target)
 
         monkeypatch.setattr(workspace.os, "replace", replace)
+        monkeypatch.setattr(workspace.os, "fsync", lambda descriptor: None)
         store = FragileStore(folders.database, [records.SCHEMA])
+        store.connection.execute("PRAGMA synchronous = OFF")  # the machine itself does not crash
         store.fuse = fuse
         try:
             _work(config, store)

@@ -126,6 +126,15 @@ def test_a_late_dither_makes_the_mosaic_anew(config: Config) -> None:
     assert "jw01234-o001_v002_image3_00001_asn.json" in products(config)
 
 
+def test_two_filters_make_two_mosaics_and_two_associations(config: Config) -> None:
+    fake.expose(incoming(config), 1, FILTER="F200W")
+    fake.expose(incoming(config), 2, FILTER="F150W")
+    run_once(config)
+    made = {name for name in products(config) if "-o001_" in name}
+    associations = {f"jw01234-o001_image3_0000{n}_asn.json" for n in (1, 2)}
+    assert made == associations | {MOSAIC, MOSAIC.replace("f200w", "f150w")}
+
+
 def test_a_partial_mosaic_says_what_it_lacks(config: Config) -> None:
     fake.expose(incoming(config), 1, of=2)
     run_once(config)

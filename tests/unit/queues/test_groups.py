@@ -150,3 +150,11 @@ def test_a_member_that_came_after_all_counts(store: Store) -> None:
     assert store.group("g").members[0].failed == "quarantined"
     store.satisfy("g", "a", "v", now=1.0)
     assert store.group("g").members[0].failed is None
+
+
+def test_a_group_keeps_its_place_among_those_named_alike(store: Store) -> None:
+    for name in ("a-1", "b-1", "a-2"):
+        store.open_group(name, "", now=0.0)
+    assert [store.ordinal(name, "a-") for name in ("a-1", "a-2")] == [1, 2]
+    store.fire("a-1", "", now=1.0)
+    assert store.ordinal("a-2", "a-") == 2
