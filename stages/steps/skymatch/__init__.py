@@ -53,15 +53,14 @@ def skymatch(images: list[Image], references: References, params: SkyMatchParams
     for image in images:
         _check_earlier(image, params.subtract)
     levels = _listed(images, params) if params.skymethod == "user" else _measured(images, params)
-    missing = [image for image, level in zip(images, levels, strict=True) if np.isnan(level)]
     for image, level in zip(images, levels, strict=True):
         if not np.isnan(level):
             _record(image, float(level), params)
+    missing = [image for image, level in zip(images, levels, strict=True) if np.isnan(level)]
     if missing:
         names = ", ".join(Path(image.file).name for image in missing)
-        raise Skip(
-            f"no sky level could be measured in {names}", only=missing if len(missing) < len(images) else ()
-        )
+        some = missing if len(missing) < len(images) else ()
+        raise Skip(f"no sky level could be measured in {names}", only=some)
     return images
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Image
 
 Mask = NDArray[np.bool_]
@@ -37,7 +38,13 @@ def footprint(image: Image, stepsize: int | None = None) -> Footprint:
     """The footprint of an image, through the corners of its array.
 
     stepsize : distance of further vertices along each side, at most, pixels
+
+    Raises InputError if the image has no WCS, or is several integrations.
     """
+    if image.wcs is None:
+        raise InputError("the exposure has no WCS: assign_wcs has not run", file=image.file)
+    if image.by_integration:
+        raise InputError("skymatch takes exposures, not integrations", file=image.file)
     from spherical_geometry.polygon import SphericalPolygon
 
     ny, nx = image.sci.shape

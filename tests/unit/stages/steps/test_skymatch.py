@@ -162,6 +162,17 @@ def test_a_background_that_does_not_fit_is_an_error(earlier: dict[str, float]) -
         skymatch(images)
 
 
+def test_images_have_two_axes_and_a_coordinate_system() -> None:
+    images = constant(5, 7)
+    images[1].sci = images[1].sci[np.newaxis]
+    images[1].dq = images[1].dq[np.newaxis]
+    with pytest.raises(InputError, match="not integrations"):
+        skymatch(images)
+    images[1].wcs = None
+    with pytest.raises(InputError, match=r"00002_nrca1_cal\.fits: .* no WCS"):
+        skymatch(images)
+
+
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for count in ("1", "4"):
