@@ -17,19 +17,17 @@ from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.skymatch.levels import Levels, Member, matching_levels, own_levels
 from calwebbd.stages.steps.skymatch.overlap import Mask, footprint
-from calwebbd.stages.steps.skymatch.statistics import Estimator, Statistic
-
-Method = Literal["match", "local", "global", "global+match", "user"]
+from calwebbd.stages.steps.skymatch.statistics import Estimator
 
 
 @dataclass(frozen=True)
 class SkyMatchParams:
-    skymethod: Method = "match"  #: how levels are found
+    skymethod: Literal["match", "local", "global", "global+match", "user"] = "match"  #: how levels are found
     match_down: bool = True  #: match to the lowest level, otherwise to the highest
     subtract: bool = False  #: take the level from SCI, otherwise only record it
     skylist: str | None = None  #: for user: text file of file names and levels
     stepsize: int | None = None  #: pixels between vertices of a footprint; None: its corners only
-    skystat: Statistic = "mode"  #: the estimator of a level
+    skystat: Literal["mode", "median", "midpt", "mean"] = "mode"  #: the estimator of a level
     dqbits: str = "~DO_NOT_USE+NON_SCIENCE"  #: flags that do not exclude a pixel
     lower: float | None = None  #: least value used, unit of SCI
     upper: float | None = None  #: greatest value used, unit of SCI
