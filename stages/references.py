@@ -123,14 +123,23 @@ def translate(raw: PixelDQ, definitions: Table) -> PixelDQ:
 
 
 class References(Mapping[str, Reference]):
-    """The references of one step, by CRDS type; types that are N/A are not in it."""
+    """The references of one step, by CRDS type; types that are N/A are not in it.
+
+    `asked` has the types that the step looked for, found or not.
+    """
 
     def __init__(self, files: Mapping[str, Path], subarray: Subarray) -> None:
         self._files = dict(files)
         self._subarray = subarray
+        self.asked: set[str] = set()
 
     def __getitem__(self, kind: str) -> Reference:
+        self.asked.add(kind)
         return Reference(kind, self._files[kind], self._subarray)
+
+    def __contains__(self, kind: object) -> bool:
+        self.asked.add(str(kind))
+        return kind in self._files
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)

@@ -75,6 +75,7 @@ class Run:
         start = time.perf_counter()
         settings = effective(step, self.all_layers())
         files: dict[str, str | None] = {}
+        references = References({}, _first(exposure).subarray)
         status: Status = "COMPLETE"
         reason = ""
         skipped: Sequence[Any] = ()
@@ -83,6 +84,9 @@ class Run:
             if settings.skip:
                 raise Skip(f"switched off by {settings.origins.get('skip', 'default')}")
             files = self.files(step, settings)
+            for kind in step.references:
+                if files[kind] is None:
+                    raise Skip(f"the {kind} reference is N/A for this exposure")
             references = References(self._located(files), _first(exposure).subarray)
             result = step.function(exposure, references, settings.values, **inputs)
         except Skip as skip:
@@ -91,6 +95,8 @@ class Run:
         except CalibrationError as error:
             error.step = error.step or step.name
             raise
+        unused = {kind for kind, name in files.items() if name and kind in step.optional} - references.asked
+        files = {kind: name for kind, name in files.items() if kind not in unused}
         for each in _each(result):
             each.header[step.keyword] = "SKIPPED" if any(each is one for one in skipped) else status
             each.header.update(_reference_keywords(files))
@@ -102,17 +108,10 @@ class Run:
         return result
 
     def files(self, step: Step, settings: Effective) -> dict[str, str | None]:
-        """Reference file names of a step by type; None where there is none.
-
-        Raises Skip if one that it must have is N/A.
-        """
+        """Reference file names of a step by type; None where there is none."""
         wanted = [k for k in step.references + step.optional if k not in settings.overrides]
         files: dict[str, str | None] = dict(settings.overrides)
-        files |= crds.best_references(self.header, wanted, self.context)
-        for kind in step.references:
-            if files[kind] is None:
-                raise Skip(f"the {kind} reference is N/A for this exposure")
-        return files
+        return files | crds.best_references(self.header, wanted, self.context)
 
     def all_layers(self) -> list[Layer]:
         """The parameter references of this exposure, then the caller's layers."""
