@@ -77,15 +77,8 @@ def drizzle(
         if image.sci.ndim != 2:
             raise InputError(f"SCI has {image.sci.ndim} axes, resample takes 2", file=image.file)
         ny, nx = image.sci.shape
-        geometry = {
-            "pixmap": pixel_map(image.wcs, frame.wcs, (ny, nx), stepsize=pixmap_stepsize, order=pixmap_order),
-            "pixfrac": pixfrac,
-            "pixel_scale_ratio": frame.ratio,
-            "weight_map": weights(image, weight_type, good_bits),
-            "exptime": exposure_time(image.header),
-            "in_units": "cps",
-            **_limits(image),
-        }
+        pixmap = pixel_map(image.wcs, frame.wcs, (ny, nx), stepsize=pixmap_stepsize, order=pixmap_order)
+        geometry = _geometry(image, pixmap, weights(image, weight_type, good_bits), pixfrac, frame.ratio)
         target.add_image(_sky_subtracted(image), dq=image.dq if with_dq else None, **geometry)
         if with_variances:
             _add_variances(sums, image, frame, kernel, weight_type, geometry)
@@ -98,6 +91,21 @@ def drizzle(
         err=total_error(list(variances.values())) if variances else None,
         **variances,
     )
+
+
+def _geometry(
+    image: Image, pixmap: NDArray[np.float64], weight: Float, pixfrac: float, ratio: float
+) -> dict[str, Any]:
+    """How the library is to spread the arrays of an image."""
+    return {
+        "pixmap": pixmap,
+        "weight_map": weight,
+        "pixfrac": pixfrac,
+        "pixel_scale_ratio": ratio,
+        "exptime": exposure_time(image.header),
+        "in_units": "cps",
+        **_limits(image),
+    }
 
 
 def _add_variances(
