@@ -13,7 +13,7 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from nights import CONTEXTS, FULL, SMALL, Case  # noqa: E402
 from workers import Worker  # noqa: E402
 
 from calwebbd.stages import pipelines  # noqa: E402
+from calwebbd.stages.associations import load_asn  # noqa: E402
 from calwebbd.stages.exptypes import pipeline_for  # noqa: E402
 from calwebbd.stages.fits import read_header  # noqa: E402
 from calwebbd.stages.names import PRODUCTS, split_suffix  # noqa: E402
@@ -51,22 +52,32 @@ counted."""
 
 @dataclass
 class Findings:
-    """Rows of the tables, by (table, product): the agreement in each column; and what is wrong, in words."""
+    """What was found; `column` is a case in a context, `table` one of those above.
+
+    rows : agreement of all extensions, by (table, product) and column
+    wrong : what does not agree, by (product, extension, column)
+    invalid : files that their data model refuses, and why
+    """
 
     columns: list[str] = field(default_factory=list)
     rows: dict[tuple[str, str], dict[str, Agreement]] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
+    wrong: dict[tuple[str, str, str], Agreement] = field(default_factory=dict)
+    invalid: list[str] = field(default_factory=list)
     files: int = 0
     left_out: set[str] = field(default_factory=set)
 
-    def add(self, table: str, product: str, column: str, found: dict[str, Agreement], where: str) -> None:
+    @property
+    def good(self) -> bool:
+        return not self.wrong and not self.invalid
+
+    def add(self, table: str, product: str, column: str, found: dict[str, Agreement]) -> None:
+        """One file compared."""
         cells = self.rows.setdefault((table, product), {})
         cells[column] = cells.get(column, Agreement()) + total(found.values())
         for extension, each in found.items():
             if not each.good:
-                self.wrong.append(
-                    f"{where} {product} {extension}: {each.over} of {each.pixels} over, {each.nans} NaN"
-                )
+                key = (product, extension, column)
+                self.wrong[key] = self.wrong.get(key, Agreement()) + each
 
 
 @dataclass
@@ -75,7 +86,6 @@ class Night:
 
     folder: Path
     column: str
-    where: str
     theirs: Worker
     ours: Worker
     findings: Findings
@@ -90,7 +100,7 @@ class Night:
         made = sorted(str(path) for path in self.folder.glob("ours*/*.fits"))
         self.findings.files += len(made)
         for file, reason in self.theirs.ask("validate", files=made).result.items():
-            self.findings.wrong.append(f"{self.where} {Path(file).name} is not valid: {reason}")
+            self.findings.invalid.append(f"{Path(file).name} ({self.column}): {reason}")
 
     def _stage(self, pipeline: str, stage: str, theirs: Sequence[Path], ours: Sequence[Path]) -> None:
         """Each from its own input, and, where those are not the same, each from the other's."""
@@ -118,34 +128,43 @@ class Night:
 
     def _note(self, table: str, theirs: str, ours: str, label: str) -> None:
         """Compare what is in two folders; of crossed runs, the products alone."""
-        for reference, name in _renamed(self.folder / theirs):
-            suffix = split_suffix(name)[2]
-            candidate = self.folder / ours / name
-            if label.startswith("official"):
-                candidate = self.folder / ours / reference.name
+        members = _members(self.folder)
+        for reference in sorted((self.folder / theirs).glob("*.fits"), key=lambda p: p.stat().st_mtime_ns):
+            by_official = label.startswith("official")
+            name = reference.name if by_official else _our_name(reference.name, members)
+            suffix, candidate = _suffix(name), self.folder / ours / name
             if label and suffix not in PRODUCTS:
                 continue
             if candidate.exists():
-                found = of_files(reference, candidate)
-            elif _skipped(reference, suffix):
-                continue
-            else:
-                found = {"file": Agreement(1, over=1)}
-            self.findings.add(table, label + suffix, self.column, found, f"{self.where} {name}")
+                self.findings.add(table, label + suffix, self.column, of_files(reference, candidate))
+            elif not _skipped(reference, suffix):
+                self.findings.add(table, label + suffix, self.column, {"file": Agreement(1, over=1)})
 
 
-def _renamed(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Files of the official package, in the order they were made, with the names which ours give them."""
-    members = sorted({split_suffix(p.name)[0] for p in folder.parent.glob(f"{folder.name[:-1]}2/*_cal.fits")})
-    for path in sorted(folder.glob("*.fits"), key=lambda p: p.stat().st_mtime_ns):
-        fitted = re.fullmatch(r"(.+)_([01])_ramp_fit\.fits", path.name)
-        of_member = re.fullmatch(r"jw\d+-(o\d+)_.+?_(\d+)_(?:o\d+_)?([a-z0-9_]+)\.fits", path.name)
-        if fitted:
-            yield path, f"{fitted[1]}_ramp_fit{'ints' if fitted[2] == '1' else ''}.fits"
-        elif of_member:
-            yield path, f"{members[int(of_member[2])]}_{of_member[1]}_{of_member[3]}.fits"
-        else:
-            yield path, path.name
+def _members(folder: Path) -> dict[str, list[str]]:
+    """The members of each association of stage 3, by the name of its product."""
+    associations = [load_asn(file) for file in folder.glob("theirs2/*_asn.json")]
+    return {
+        asn.products[0].name: [split_suffix(m.expname)[0] for m in asn.products[0].members]
+        for asn in associations
+    }
+
+
+def _our_name(name: str, members: dict[str, list[str]]) -> str:
+    """What calwebbd calls a file that the official package has saved under this name."""
+    fitted = re.fullmatch(r"(.+)_([01])_ramp_fit\.fits", name)
+    of_member = re.fullmatch(r"(jw\d+-(o\d+)_.+?)_(\d+)_(?:o\d+_)?([a-z_]+)\.fits", name)
+    if fitted:
+        return f"{fitted[1]}_ramp_fit{'ints' if fitted[2] == '1' else ''}.fits"
+    if of_member:
+        return f"{members[of_member[1]][int(of_member[3])]}_{of_member[2]}_{of_member[4]}.fits"
+    return name
+
+
+def _suffix(name: str) -> str:
+    """The suffix, of a product or of a step: ``ramp_fit``, and ``ramp_fitints`` by integration."""
+    whole = split_suffix(name)[2]
+    return whole or split_suffix(name.removesuffix("ints.fits"))[2] + "ints"
 
 
 def _skipped(file: Path, suffix: str) -> bool:
@@ -171,10 +190,10 @@ def compare(cases: Iterable[Case], seeds: Iterable[int], folder: Path) -> Findin
             here = folder / f"{case.name}-{seed}"
             cache, raw = case.make(here, seed)
             for context, title in CONTEXTS.items():
-                column, where = f"{case.title}; {title}", f"{case.name} seed {seed} {context}:"
+                column = f"{case.title}; {title}"
                 if column not in findings.columns:
                     findings.columns.append(column)
-                print(where, file=sys.stderr)
+                print(f"{case.name}, seed {seed}, {context}", file=sys.stderr)
                 variables = environment(cache, context)
                 to = here / context.removesuffix(".pmap")
                 to.mkdir()
@@ -182,7 +201,7 @@ def compare(cases: Iterable[Case], seeds: Iterable[int], folder: Path) -> Findin
                     official.official_worker(variables, to / "official.log") as theirs,
                     official.our_worker(variables, to / "ours.log") as ours,
                 ):
-                    Night(to, column, where, theirs, ours, findings).compare(raw)
+                    Night(to, column, theirs, ours, findings).compare(raw)
     return findings
 
 
@@ -191,22 +210,27 @@ def page(findings: Findings, seeds: Sequence[int]) -> str:
     header = HEADER.format(
         ours=version("calwebbd"), official=official.VERSION, seeds=", ".join(map(str, seeds))
     )
-    key = "\n".join(f"* **{chr(65 + n)}**: {column}" for n, column in enumerate(findings.columns))
-    tables = [_table(findings, name) for name in dict.fromkeys(table for table, _ in findings.rows)]
-    invalid = sum("is not valid" in line for line in findings.wrong)
-    valid = f"Of {findings.files} files made by calwebbd, {invalid} are not valid for stdatamodels, strictly."
+    letters = {column: chr(65 + n) for n, column in enumerate(findings.columns)}
+    key = "\n".join(f"* **{letter}**: {column}" for column, letter in letters.items())
+    tables = [_table(findings, name, letters) for name in dict.fromkeys(table for table, _ in findings.rows)]
+    valid = (
+        f"Of {findings.files} files made by calwebbd, {len(findings.invalid)} are not valid for stdatamodels."
+    )
     left_out = ", ".join(sorted(findings.left_out)) or "none"
     left = f"Steps left out on both sides, for calwebbd does not have them yet: {left_out}."
-    end = "## What does not agree\n\n" + ("\n".join(f"* {line}" for line in findings.wrong) or "Nothing.")
-    return "\n\n".join([header, key, *tables, valid, left, end]) + "\n"
+    wrong = [
+        f"{product}, {extension}, {letters[column]}: {found.over} of {found.pixels} over, {found.nans} NaN"
+        for (product, extension, column), found in findings.wrong.items()
+    ]
+    end = "\n".join(f"* {line}" for line in (*wrong, *findings.invalid)) or "Nothing."
+    return "\n\n".join([header, key, *tables, valid, left, "## What does not agree", end]) + "\n"
 
 
-def _table(findings: Findings, name: str) -> str:
-    letters = [chr(65 + n) for n in range(len(findings.columns))]
-    lines = [f"## {name}\n", f"| | {' | '.join(letters)} |", "|---" * (len(letters) + 1) + "|"]
+def _table(findings: Findings, name: str, letters: dict[str, str]) -> str:
+    lines = [f"## {name}\n", f"| | {' | '.join(letters.values())} |", "|---" * (len(letters) + 1) + "|"]
     for (table, product), cells in findings.rows.items():
         if table == name:
-            row = " | ".join(_cell(cells.get(column)) for column in findings.columns)
+            row = " | ".join(_cell(cells.get(column)) for column in letters)
             lines.append(f"| {product} | {row} |")
     return "\n".join(lines)
 
@@ -237,7 +261,7 @@ def main() -> int:
     print(text)
     if args.write:
         PAGE.write_text(text)
-    return 1 if findings.wrong else 0
+    return 0 if findings.good else 1
 
 
 if __name__ == "__main__":

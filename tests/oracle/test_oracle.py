@@ -19,3 +19,4 @@ def test_calwebbd_agrees_with_the_official_package(case: Case, tmp_path: Path) -
     findings = compare([case], [1], tmp_path)
     assert findings.rows
     assert not findings.wrong
+    assert not findings.invalid
