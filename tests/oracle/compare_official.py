@@ -109,12 +109,12 @@ class Night:
         self._official(pipeline, theirs, f"theirs{stage}")
         same = theirs == ours
         self._run(pipeline, theirs, f"ours{stage}" if same else f"ours_on_theirs{stage}")
-        self._note(STEPS, f"theirs{stage}", f"ours{stage}" if same else f"ours_on_theirs{stage}", "")
+        self._note(STEPS, f"theirs{stage}", f"ours{stage}" if same else f"ours_on_theirs{stage}", pipeline)
         if not same:
             self._run(pipeline, ours, f"ours{stage}")
             self._official(pipeline, ours, f"theirs_on_ours{stage}")
-            self._note(CROSSED, f"theirs{stage}", f"ours{stage}", "ours throughout: ")
-            self._note(CROSSED, f"theirs{stage}", f"theirs_on_ours{stage}", f"official {pipeline} on ours: ")
+            self._note(CROSSED, f"theirs{stage}", f"ours{stage}", f"{pipeline}, ours throughout")
+            self._note(CROSSED, f"theirs{stage}", f"theirs_on_ours{stage}", f"official {pipeline} on ours")
 
     def _official(self, pipeline: str, files: Iterable[Path], to: str) -> None:
         steps = [step.name for step in pipelines.load(pipeline).steps]
@@ -133,12 +133,12 @@ class Night:
             by_official = label.startswith("official")
             name = reference.name if by_official else _our_name(reference.name, members)
             suffix, candidate = _suffix(name), self.folder / ours / name
-            if label and suffix not in PRODUCTS:
+            if table == CROSSED and suffix not in PRODUCTS:
                 continue
             if candidate.exists():
-                self.findings.add(table, label + suffix, self.column, of_files(reference, candidate))
+                self.findings.add(table, f"{label}: {suffix}", self.column, of_files(reference, candidate))
             elif not _skipped(reference, suffix):
-                self.findings.add(table, label + suffix, self.column, {"file": Agreement(1, over=1)})
+                self.findings.add(table, f"{label}: {suffix}", self.column, {"file": Agreement(1, over=1)})
 
 
 def _members(folder: Path) -> dict[str, list[str]]:
