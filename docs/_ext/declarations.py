@@ -16,7 +16,7 @@ import os
 import pkgutil
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -200,7 +200,7 @@ def index(title: str, names: list[str]) -> str:
     return join([heading(title, "="), f".. toctree::\n   :maxdepth: 1\n\n{entries}"])
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A list-table; empty if there are no rows."""
     if not rows:
         return ""

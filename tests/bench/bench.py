@@ -84,7 +84,7 @@ class Bench:
             ours.ask("warm")
         seconds = []
         for _ in range(self.runs + 1):
-            command = [sys.executable, HERE / "first_step.py", "process", self.raw[0]]
+            command = [sys.executable, str(HERE / "first_step.py"), "process", str(self.raw[0])]
             typed = time.time()
             out = subprocess.run(command, env=self._variables(), capture_output=True, text=True, check=True)
             seconds.append(float(out.stdout) - typed)
