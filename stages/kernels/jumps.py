@@ -325,10 +325,10 @@ def mark_spreading(
                     continue
                 median = pixel_differences(sci, groupdq, gain, y, x, differences, ordered)
                 sigma = noise(median, gain[y, x], readnoise[y, x], nframes)
-                for k in range(differences.shape[0]):
-                    ratio = abs(differences[k, 0] - median) / sigma
+                for k in range(differences.shape[0] if sigma > 0 else 0):
                     i, g = k // steps, k % steps + 1
-                    if sigma > 0 and least < ratio < most and groupdq[i, g, y, x] & JUMP:
+                    ratio = abs(differences[k, 0] - median) / sigma
+                    if least < ratio < most and groupdq[i, g, y, x] & JUMP:
                         spreading[i, g, y, x // 8] |= 1 << (x % 8)
 
 

@@ -273,7 +273,7 @@ def without_chargeloss(
     for g in range(bits.size):
         q = groupdq[i, g, y, x]
         bits[g] = q ^ (CHARGELOSS | DNU) if q & CHARGELOSS else q
-    total = 0.0
+    total = np.float64(0.0)
     for s in range(find_segments(bits, starts, lengths)):
         time = times[kind] if lengths[s] == 1 else times[0]
         read = read_variance(lengths[s], time, noise, gain)
