@@ -99,7 +99,7 @@ def test_unusable_samples_are_neither_used_nor_flagged() -> None:
 
 
 def test_with_many_differences_all_jumps_are_found_at_once() -> None:
-    ramp = np.cumsum([0.0] + [0, 50, 0, 0, 5, 0, 0, 0, -6, 0])
+    ramp = np.cumsum([0.0, 0, 50, 0, 0, 5, 0, 0, 0, -6, 0])
     assert jumps_of(ramp) == [2, 5, 9]
     assert jumps_of(ramp, rejection_threshold=5.5) == [2, 9]
 

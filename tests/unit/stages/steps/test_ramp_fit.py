@@ -95,7 +95,7 @@ def test_weights_are_powers_of_the_distance_from_the_middle() -> None:
 
 def test_a_jump_begins_a_new_segment_and_segments_weigh_by_their_read_noise() -> None:
     ramp = [0, 10, 20, 1030, 1050, 1070]  # three groups at 1 DN/s, three at 2
-    rate, rateints = fit(ramp, [0, 0, 0, JUMP_DET, 0, 0])
+    rate, _ = fit(ramp, [0, 0, 0, JUMP_DET, 0, 0])
     assert value(rate)[0] == pytest.approx(1.5)
     assert value(rate)[3] == pytest.approx(12 / 100 / 24 / 2)
     assert rate.dq.item() == JUMP_DET
@@ -165,7 +165,7 @@ def test_pixels_without_a_gain_are_blank(gain: float) -> None:
 
 def test_without_suppression_a_first_group_alone_gives_a_rate() -> None:
     flags = [0, SATURATED, SATURATED]
-    rate, rateints = fit([15, 9e4, 9e4], flags, suppress_one_group=False)
+    rate, _ = fit([15, 9e4, 9e4], flags, suppress_one_group=False)
     assert value(rate)[0] == pytest.approx(3.0)
     assert rate.dq.item() == SATURATED
     assert np.isnan(fit([15, 9e4, 9e4], flags)[0].sci.item())
