@@ -7,7 +7,7 @@ process("jw…_uncal.fits", output_dir="out")
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -71,12 +71,20 @@ class Options:
 
 @dataclass(frozen=True)
 class Task:
-    """One product to make: its name, the science files it is made of, and their association, if any."""
+    """One product to make: its name, the science files it is made of, and their association, if any.
+
+    groups : of files for which the association names another group than their keywords do
+    """
 
     name: str
     science: tuple[Path, ...]
     asn: Association | None = None
     asn_file: str = ""
+    groups: Mapping[Path, str] = field(default_factory=dict)
+
+    def keywords(self) -> dict[str, str]:
+        """By which a product names its association."""
+        return {"ASNTABLE": self.asn_file, "ASNPOOL": self.asn.asn_pool} if self.asn else {}
 
 
 def process(
@@ -123,7 +131,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
     writer = _Writer(task, run.context, options.output_dir)
     if options.save_steps:
         run.keep = writer.keep
-    products = _apply(run, pipeline, [_read(path, pipeline) for path in task.science])
+    products = _apply(run, pipeline, [_read(path, pipeline, task) for path in task.science])
     for suffix, product in products.items():
         writer.write(suffix, product)
     return Outcome(
@@ -142,8 +150,9 @@ def _tasks(file: Path, asn: Association | None) -> Iterator[Task]:
         yield Task(split_suffix(file.name)[0], (file,))
         return
     for product in asn.products:
-        science = tuple(member_path(file.parent, m) for m in product.members if m.exptype == "science")
-        yield Task(product.name, science, asn, file.name)
+        members = {member_path(file.parent, m): m for m in product.members if m.exptype == "science"}
+        groups = {path: m.group_id for path, m in members.items() if isinstance(m.group_id, str)}
+        yield Task(product.name, tuple(members), asn, file.name, groups)
 
 
 def _of_association(asn: Association) -> str | None:
@@ -163,12 +172,16 @@ def _of_file(file: Path) -> str:
     return route.pipeline
 
 
-def _read(path: Path, pipeline: Pipeline) -> Exposure:
+def _read(path: Path, pipeline: Pipeline, task: Task) -> Exposure:
     try:
-        return read_ramp(path) if "uncal" in pipeline.reads else read_image(path)
+        exposure: Exposure = read_ramp(path) if "uncal" in pipeline.reads else read_image(path)
     except CalibrationError as error:
         error.file = str(path)
         raise
+    exposure.header.update(task.keywords())
+    if path in task.groups:
+        exposure.metadata["meta.group_id"] = task.groups[path]
+    return exposure
 
 
 def _apply(run: Run, pipeline: Pipeline, exposures: list[Exposure]) -> dict[str, Any]:
@@ -212,10 +225,9 @@ class _Writer:
             self.write(step.name, result)
 
     def _made_by(self) -> dict[str, str]:
-        task = self.task
         return {
             "CAL_VER": f"calwebbd {version('calwebbd')}",
             "CAL_VCS": "RELEASE",
             "CRDS_CTX": self.context,
             "CRDS_VER": version("crds"),
-        } | ({"ASNTABLE": task.asn_file, "ASNPOOL": task.asn.asn_pool} if task.asn else {})
+        }

@@ -75,6 +75,7 @@ class Kernel:
         self.python = function
         self.signature = signature
         self._lock = Lock()
+        self._ready = False
         self.dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
@@ -83,12 +84,13 @@ class Kernel:
     def compile(self) -> None:
         """Compile, or load from the cache; nothing if that has been done."""
         with self._lock:
-            if not self.dispatcher.signatures:
+            if not self._ready and not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
                 self.dispatcher.compile(normalize_signature(self.signature)[0])
                 self.dispatcher.disable_compile()
+            self._ready = True
 
     def __call__(self, *args: Any) -> Any:
-        if not self.dispatcher.signatures:
+        if not self._ready:
             self.compile()
         return self.dispatcher(*args)
 
@@ -152,8 +154,9 @@ def warm(progress: Callable[[int, int], None] = lambda done, total: None) -> Non
     """Compile every kernel into the cache; one process does it, others wait for it."""
     if is_warm():
         return
-    with _sole_writer(cache_folder()):
-        if is_warm():
+    folder = cache_folder()
+    with _sole_writer(folder):
+        if (folder / "complete").exists():
             return
         for module in pkgutil.iter_modules(__path__, __name__ + "."):
             importlib.import_module(module.name)
@@ -161,7 +164,7 @@ def warm(progress: Callable[[int, int], None] = lambda done, total: None) -> Non
             progress(done, len(KERNELS))
             each.compile()
         progress(len(KERNELS), len(KERNELS))
-        (cache_folder() / "complete").touch()
+        (folder / "complete").touch()
 
 
 __all__ = ["KERNELS", "Kernel", "by_rows", "helper", "in_threads", "is_warm", "kernel", "threads", "warm"]
