@@ -29,5 +29,6 @@ def detector1(run: Run, ramp: Ramp) -> dict[str, Exposure]:
     fitted = run.step(ramp_fit, ramp)
     if isinstance(fitted, Ramp):  # ramp_fit was skipped
         return {"ramp": fitted}
+    del ramp  # the cubes are most of the memory
     rate, rateints = run.steps(RATES, fitted)
     return {"rate": rate, "rateints": rateints}
