@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from calwebbd.daemon.ask import asking
+from calwebbd.daemon.ask import Unknown, asking
 from calwebbd.daemon.commands.ask import tell
 from calwebbd.daemon.commands.calibrate import warm_if_needed
 from calwebbd.daemon.errors import CommandError
@@ -162,10 +162,11 @@ def _watch(night: Night, console: Console) -> None:
 
 def _status(night: Night) -> dict[str, Any] | None:
     """The service's status, once it has a database."""
-    if not night.database.exists():
+    try:
+        with asking(night.database) as records:
+            return records.status()
+    except Unknown:
         return None
-    with asking(night.database) as records:
-        return records.status()
 
 
 def _finished(night: Night, status: dict[str, Any]) -> bool:

@@ -50,4 +50,4 @@ def _after_block(body: bytes, at: int) -> int:
         return -1
     if any(digest) and hashlib.md5(body[content : content + used], usedforsecurity=False).digest() != digest:
         return -1
-    return content + allocated
+    return int(content + allocated)
