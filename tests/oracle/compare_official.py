@@ -97,7 +97,7 @@ class Night:
         self._stage("image2", "2", theirs, ours)
         theirs, ours = (associate((self.folder / f"{who}2").glob("*_cal.fits")) for who in ("theirs", "ours"))
         self._stage("image3", "3", theirs, ours)
-        made = sorted(str(path) for path in self.folder.glob("ours*/*.fits"))
+        made = sorted(str(p) for p in self.folder.glob("ours*/*.fits") if split_suffix(p.name)[2] in PRODUCTS)
         self.findings.files += len(made)
         for file, reason in self.theirs.ask("validate", files=made).result.items():
             self.findings.invalid.append(f"{Path(file).name} ({self.column}): {reason}")
