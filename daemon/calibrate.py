@@ -1,7 +1,7 @@
 """The worker's way into the library: the site's parameters become a layer of settings.
 
-The fork server imports this module, and with it all that a pipeline imports only when it
-is asked for, so that no worker has to do it again.
+The fork server imports this module, and with it all that a pipeline imports or loads only
+when it is asked for, so that no worker has to do it again.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,14 @@ from typing import Any
 
 import crds.core.rmap  # noqa: F401
 
-import calwebbd.stages.fits.write  # noqa: F401
-from calwebbd.stages import pipelines
+from calwebbd.stages import kernels, pipelines
+from calwebbd.stages.fits.write import load_schemas
 from calwebbd.stages.parameters import Layer, check
 from calwebbd.stages.process import Outcome, Report, process
 
 _PIPELINES = {name: pipelines.load(name) for name in pipelines.NAMES}
+load_schemas()
+kernels.load()
 
 
 def calibrate(

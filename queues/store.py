@@ -51,8 +51,8 @@ class Store:
     def __init__(self, path: Path, schemas: Iterable[str] = ()) -> None:
         self.connection = connect(path)
         self._depth = 0
-        for schema in (SCHEMA, *schemas):
-            self.connection.executescript(schema)
+        script = "\n".join((SCHEMA, *schemas))
+        self.connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nCOMMIT;")
 
     def close(self) -> None:
         self.connection.close()

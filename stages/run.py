@@ -162,10 +162,10 @@ def parameter_references(pipeline: Pipeline, header: Header, context: str) -> li
 
 
 def _pars_tree(name: str, context: str) -> Any:
-    import asdf
+    """Of plain values only, so that asdf's extensions, which take a second to load, are not needed."""
+    from asdf.util import load_yaml
 
-    with asdf.open(crds.locate(name, context), lazy_load=False, memmap=False) as file:
-        return dict(file.tree)
+    return load_yaml(crds.locate(name, context))
 
 
 #: R_ keywords that are not the first six letters of the type.

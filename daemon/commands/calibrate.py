@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calwebbd.daemon.commands import Common, Verbs
+from calwebbd.daemon.errors import CommandError
 
 
 def add(verbs: Verbs, common: Common) -> None:
@@ -90,6 +92,13 @@ def warm_if_needed() -> None:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("compiling the kernels, once for this version", total=None)
         kernels.warm(lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def warm_apart() -> None:
+    """`warm_if_needed` in a process of its own: the service stays free of the compiler."""
+    command = [sys.executable, "-m", "calwebbd.daemon", "warm"]
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+        raise CommandError("the kernels cannot be compiled; calwebbd warm --debug shows why")
 
 
 def progress(files: int) -> AbstractContextManager[Callable[[str, str], None]]:

@@ -69,4 +69,4 @@ def read_table(hdu: Any) -> NDArray[np.void]:
 
 def open_fits(path: Path | str) -> Any:
     """An astropy HDUList whose data are not touched until asked for."""
-    return fits.open(path, memmap=True, lazy_load_hdus=True, do_not_scale_image_data=True)
+    return fits.open(path, memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True)

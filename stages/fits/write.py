@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from asdf import AsdfFile
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import walk_schema
 
@@ -50,6 +51,13 @@ def write(product: Exposure, path: Path) -> Path:
         finally:
             partial.unlink(missing_ok=True)
     return path
+
+
+def load_schemas() -> None:
+    """Load what the first product would wait for, in a process that others are forked from."""
+    for model_type in (datamodels.ImageModel, datamodels.CubeModel):
+        _places(model_type)
+    AsdfFile()
 
 
 def _model(product: Exposure) -> tuple[type, dict[str, str]]:

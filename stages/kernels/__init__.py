@@ -167,4 +167,22 @@ def warm(progress: Callable[[int, int], None] = lambda done, total: None) -> Non
         (folder / "complete").touch()
 
 
-__all__ = ["KERNELS", "Kernel", "by_rows", "helper", "in_threads", "is_warm", "kernel", "threads", "warm"]
+def load() -> None:
+    """Load every kernel imported so far, in a process that others are forked from."""
+    warm()
+    for each in KERNELS:
+        each.compile()
+
+
+__all__ = [
+    "KERNELS",
+    "Kernel",
+    "by_rows",
+    "helper",
+    "in_threads",
+    "is_warm",
+    "kernel",
+    "load",
+    "threads",
+    "warm",
+]

@@ -413,7 +413,8 @@ def fit_ramps(
 ) -> None:  # fmt: skip
     """Fit slopes by integration and for the exposure.
 
-    sci, groupdq : (nints, ngroups, ny, nx); pixeldq, gain, readnoise, dark : (ny, nx)
+    sci, groupdq : (nints, ngroups, ny, nx); pixeldq, gain, readnoise : (ny, nx)
+    dark : (ny, nx), or (1, 1) for all pixels
     root : by which the read noise of a difference, DN, times gain is that of a group, e-
     zeroframe : (nints, ny, nx), or no integrations
     weights : (6, ngroups + 1, ngroups); times : s, of a group, of the first group, of a frame
@@ -436,7 +437,8 @@ def fit_ramps(
                 x = x0 + c
                 gains[c] = gain[y, x]
                 noise[c] = np.float32(np.float64(readnoise[y, x]) * (gains[c] / root))
-                expected[c] = (expected[c] if expected[c] > 0.0 else 0.0) + np.float64(dark[y, x])
+                current = np.float64(dark[min(y, dark.shape[0] - 1), min(x, dark.shape[1] - 1)])
+                expected[c] = (expected[c] if expected[c] > 0.0 else 0.0) + current
                 flagged[c] = pixeldq[y, x]
                 if not gains[c] > 0.0:
                     flagged[c] |= flags.NO_GAIN_VALUE | DNU

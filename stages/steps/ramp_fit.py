@@ -87,7 +87,7 @@ def fit_slopes(
         gain,
         readnoise,
         float(np.sqrt(2.0 * times.nframes)),
-        dark if isinstance(dark, np.ndarray) else np.full((ny, nx), dark, np.float32),
+        np.atleast_2d(np.asarray(dark, np.float32)),
         np.zeros((0, 1, 1), np.float32) if zeroframe is None else zeroframe,
         weight_table(ngroups),
         np.array([group, (times.nframes + 1) * frame / 2, frame]),
@@ -140,6 +140,8 @@ def ramp_fit(ramp: Ramp, references: References, params: RampFitParams) -> tuple
     select_groups(ramp.groupdq, params.firstgroup, params.lastgroup)
     if (ramp.groupdq[:, 0] & flags.SATURATED).all():
         raise InputError("group 0 is saturated in every pixel of every integration: there is nothing to fit")
+    if params.suppress_one_group:
+        ramp.zeroframe = None  # not used, and memory is at its fullest here
     gain_reference = references["gain"]
     factor = gain_reference.header.get("GAINFACT")
     if factor is not None:
