@@ -70,9 +70,10 @@ class Watch(Section, frozen=True):
 
 
 class Associations(Section, frozen=True):
-    """quiet_seconds : since the last member; hard_seconds : since the first (see queues.groups)."""
+    """hold_seconds : of a complete group; quiet_seconds and hard_seconds : of another (see queues.groups)."""
 
     level3: bool = True
+    hold_seconds: Seconds = 5.0
     quiet_seconds: Seconds = 600.0
     hard_seconds: Seconds = 72 * 3600.0
 

@@ -42,6 +42,9 @@ processes = 2
 [watch]
 settle_seconds = 0.3
 
+[associations]
+hold_seconds = 1.0
+
 [log]
 file = "calwebbd.jsonl"
 """

@@ -34,7 +34,7 @@ class Terms:
     budget_mb: int
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     level3: bool = True
-    clocks: Clocks = field(default_factory=lambda: Clocks(quiet_s=600.0, hard_s=72 * 3600.0))
+    clocks: Clocks = field(default_factory=lambda: Clocks(hold_s=5.0, quiet_s=600.0, hard_s=72 * 3600.0))
     estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
 
 

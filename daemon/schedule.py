@@ -26,7 +26,7 @@ def scheduler(config: Config, post: Callable[[Tick], None]) -> BackgroundSchedul
         Tick.ROOTS: 5.0,
         Tick.RESCAN: config.watch.rescan_seconds,
         Tick.LEASES: LEASE_S / 4,
-        Tick.GROUPS: min(60.0, max(1.0, config.associations.quiet_seconds / 10)),
+        Tick.GROUPS: min(60.0, max(0.5, config.associations.hold_seconds / 2)),
     }
     for tick, seconds in periods.items():
         found.add_job(post, "interval", seconds=seconds, args=(tick,), id=tick)

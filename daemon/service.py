@@ -265,7 +265,8 @@ def _environment(config: Config) -> dict[str, str]:
 
 
 def _terms(config: Config, context: str) -> Terms:
-    clocks = Clocks(config.associations.quiet_seconds, config.associations.hard_seconds)
+    waits = config.associations
+    clocks = Clocks(waits.hold_seconds, waits.quiet_seconds, waits.hard_seconds)
     return Terms(
         output=config.folders.output,
         context=context,

@@ -2,10 +2,11 @@
 
 A group knows its members by name; a member is satisfied when it has a value. A
 *listed* group has its members from an authority and waits for all of them. Any other
-*collects* whoever belongs to it: nobody can prove that no more will come, so when it
-is said to be complete it waits for the quiet clock, and otherwise for the hard clock.
-No clock runs while a job that feeds the group is still ours to do: we never time out
-on our own backlog.
+*collects* whoever belongs to it. When it is said to be complete it goes on after a short
+hold, in which an unannounced member may still join. Otherwise nobody can prove that no
+more will come: it goes on, and says what it lacks, when it has been quiet for long, or
+when the hard clock ends the wait of a group that is never quiet. No clock runs while a
+job that feeds the group is still ours to do: we never time out on our own backlog.
 """
 
 from dataclasses import dataclass
@@ -48,8 +49,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Clocks:
-    """quiet_s : since the last change; hard_s : since the group was opened."""
+    """hold_s : of a complete group, since its last change; of another, quiet_s : since its last
+    change, and hard_s : since it was opened, whichever ends first."""
 
+    hold_s: float
     quiet_s: float
     hard_s: float
 
@@ -82,7 +85,9 @@ def judge(group: Group, clocks: Clocks, now: float, *, hurry: bool = False) -> V
     complete = group.complete and not waiting
     if not complete:
         count += f"; {group.missing or 'waits for ' + ', '.join(waiting)}"
-    at = group.changed_at + clocks.quiet_s if complete else group.opened_at + clocks.hard_s
+    at = min(group.changed_at + clocks.quiet_s, group.opened_at + clocks.hard_s)
+    if complete:
+        at = group.changed_at + clocks.hold_s
     if hurry or now >= at:
         return Verdict(True, count)
-    return Verdict(False, f"{count}; the {'quiet' if complete else 'hard'} clock runs", at)
+    return Verdict(False, f"{count}; {'held for a moment' if complete else 'the quiet clock runs'}", at)

@@ -29,7 +29,7 @@ def config(tmp_path: Path) -> Config:
         crds=Crds(context="jwst_0001.pmap"),
         watch=Watch(settle_seconds=0.1, patience_seconds=0.3, rescan_seconds=600.0),
         workers=Workers(processes=2, memory_mb=4000, timeout_seconds=20.0),
-        associations=Associations(quiet_seconds=0.5),
+        associations=Associations(hold_seconds=0.5, quiet_seconds=0.5),
         steps={"copy": {"factor": 3}},
     )
 

@@ -1,5 +1,6 @@
 """Groups: when they fire, and that they fire once for each change."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from calwebbd.queues.groups import Clocks, Group, Member, judge
 from calwebbd.queues.job import NewJob
 from calwebbd.queues.store import Store
 
-CLOCKS = Clocks(quiet_s=10.0, hard_s=100.0)
+CLOCKS = Clocks(hold_s=2.0, quiet_s=10.0, hard_s=100.0)
 
 
 def member(name: str, value: str | None = "v", failed: str | None = None) -> Member:
@@ -42,24 +43,31 @@ def test_a_list_waits_for_ever_and_names_what_is_missing() -> None:
     assert (verdict.fire, verdict.reason) == (False, "1 of 2 members are there, lacks b")
 
 
-def test_a_complete_group_fires_after_the_quiet_clock() -> None:
+def test_a_complete_group_is_held_for_a_moment_only() -> None:
     whole = group(member("a"), member("b"), complete=True)
-    assert judge(whole, CLOCKS, 59.9).at == 60.0
-    assert judge(whole, CLOCKS, 60.0).fire
+    assert judge(whole, CLOCKS, 51.9).at == 52.0
+    assert judge(whole, CLOCKS, 52.0).fire
 
 
-def test_an_incomplete_group_fires_after_the_hard_clock_and_says_so() -> None:
+def test_an_incomplete_group_fires_when_it_has_been_quiet_and_says_what_it_lacks() -> None:
     part = group(member("a"))
-    assert judge(part, CLOCKS, 99.0).at == 100.0
-    assert judge(part, CLOCKS, 100.0).reason == "1 of 1 members are there; waits for two"
+    assert judge(part, CLOCKS, 59.0).at == 60.0
+    assert judge(part, CLOCKS, 60.0).reason == "1 of 1 members are there; waits for two"
+
+
+def test_a_group_that_is_never_quiet_fires_after_the_hard_clock() -> None:
+    dribbling = dataclasses.replace(group(member("a")), changed_at=99.0)
+    assert judge(dribbling, CLOCKS, 99.0).at == 100.0
 
 
 def test_a_failed_member_is_not_waited_for() -> None:
     assert judge(group(member("a"), member("b", None, "bad"), complete=True), CLOCKS, 60.0).fire
 
 
-def test_a_member_on_its_way_keeps_a_complete_group_waiting() -> None:
-    assert not judge(group(member("a"), member("b", None), complete=True), CLOCKS, 60.0).fire
+def test_a_member_without_value_keeps_a_complete_group_waiting_until_it_is_quiet() -> None:
+    verdict = judge(group(member("a"), member("b", None), complete=True), CLOCKS, 59.0)
+    assert (verdict.fire, verdict.at) == (False, 60.0)
+    assert "waits for b" in verdict.reason
 
 
 def test_nobody_is_timed_out_on_our_own_backlog() -> None:
