@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calwebbd.stages.errors import ParameterError
+from calwebbd.stages.names import STEPS
 from calwebbd.stages.step import Pipeline, Step
 
 Settings = Mapping[str, Mapping[str, Any]]  # step -> parameter -> value
@@ -51,11 +52,15 @@ class Effective:
 
 
 def check(pipelines: Sequence[Pipeline], layers: Sequence[Layer]) -> None:
-    """Raise ParameterError for a strict setting of a step that none of the pipelines has."""
+    """Raise ParameterError for a strict setting of a step that none of the pipelines has.
+
+    An official step that this version lacks may be set to be skipped: it is.
+    """
     known = {step.name for pipeline in pipelines for step in pipeline.steps}
     for layer in layers:
-        for name in layer.settings:
-            if layer.strict and name not in known:
+        for name, settings in layer.settings.items():
+            lacking = name in STEPS and {k: str(v).lower() for k, v in settings.items()} == {"skip": "true"}
+            if layer.strict and name not in known and not lacking:
                 steps = ", ".join(sorted(known))
                 raise ParameterError(f"{layer.origin} sets step {name!r}, which is none of {steps}")
 

@@ -96,6 +96,12 @@ def test_an_unknown_step_is_refused() -> None:
         check([PIPELINE], [Layer("command line", {"jmup": {}})])
 
 
+def test_an_official_step_that_is_not_there_may_be_skipped_but_not_set() -> None:
+    check([PIPELINE], [Layer("command line", {"tweakreg": {"skip": "true"}})])
+    with pytest.raises(ParameterError, match="step 'tweakreg'"):
+        check([PIPELINE], [Layer("command line", {"tweakreg": {"snr_threshold": "5"}})])
+
+
 def test_skip_and_overrides_belong_to_every_step() -> None:
     found = effective(STEP, [Layer("site", {"jump": {"skip": "true", "override_gain": "/refs/gain.fits"}})])
     assert found.skip
