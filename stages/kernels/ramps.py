@@ -13,6 +13,7 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.kernels import helper, kernel
+from calwebbd.stages.kernels.segments import fit_integration, without_chargeloss
 from calwebbd.stages.kernels.sorting import middle, sort_columns
 
 DNU = flags.DO_NOT_USE
@@ -125,170 +126,9 @@ def median_rates(values: Any, bits: Any, kinds: Any, times: Any, ordered: Any, c
 
 
 @helper
-def find_segments(bits: Any, starts: Any, lengths: Any) -> int:
-    """Runs of good groups, each with the jump just before it; how many.
-
-    Runs of one group count only if there are no others, and then only the first.
-    """
-    number = 0
-    longest = 0
-    inside = False
-    for g in range(bits.size):
-        if bits[g] & (0xFF ^ PERSISTENCE) == 0:
-            if not inside:
-                jump = g > 0 and bits[g - 1] & (0xFF ^ PERSISTENCE) == JUMP
-                starts[number] = g - 1 if jump else g
-                lengths[number] = 1 if jump else 0
-                number += 1
-            inside = True
-            lengths[number - 1] += 1
-            longest = max(longest, lengths[number - 1])
-        else:
-            inside = False
-    if longest < 2:
-        return min(number, 1)
-    kept = 0
-    for k in range(number):
-        if lengths[k] > 1:
-            starts[kept], lengths[kept] = starts[k], lengths[k]
-            kept += 1
-    return kept
-
-
-@helper
-def read_variance(length: int, time: float, noise: float, gain: float) -> float:
-    """Variance by read noise of a segment's slope, (DN/s)².
-
-    12 (R/t)² / ((n³ - n) G²), where one group counts as two.
-    """
-    if length > 2 and not gain > 0.0:
-        return 0.0
-    ratio = noise / time
-    n = float(length)
-    spread = n * n * n - n if length > 2 else 6.0
-    return 12.0 * ratio * ratio / (spread * gain * gain)
-
-
-@helper
-def weight_power(signal: float, noise: float, gain: float) -> int:
-    """Row of the table of weights for a segment that rises by `signal`, DN."""
-    square = noise * noise + signal * gain
-    if square <= 0.0 or gain == 0.0:
-        return 0
-    ratio = signal * gain / np.sqrt(square)
-    if ratio < 5.0:
-        return 0
-    if ratio < 10.0:
-        return 1
-    if ratio < 20.0:
-        return 2
-    if ratio < 50.0:
-        return 3
-    return 4 if ratio < 100.0 else 5
-
-
-@helper
-def segment_slope(ramp: Any, start: int, length: int, weights: Any, noise: float, gain: float) -> float:
-    """Slope of three or more groups, DN per group.
-
-    weights : (6, ngroups + 1, ngroups), by power, length and place in the segment
-    """
-    table = weights[weight_power(ramp[start + length - 1] - ramp[start], noise, gain), length]
-    scale = 1.0 / (noise * noise)
-    w = wx = wxx = wy = wxy = 0.0
-    for k in range(length):
-        weight = table[k] * scale
-        x = float(start + k)
-        y = ramp[start + k]
-        if y != y:
-            y = 0.0
-        xw = x * weight
-        w += weight
-        wx += xw
-        wxx += x * xw
-        wy += y * weight
-        wxy += y * xw
-    return float((w * wxy - wx * wy) * (1.0 / (w * wxx - wx * wx)))
-
-
-@helper
-def fit_segment(
-    ramp: Any,
-    start: int,
-    length: int,
-    weights: Any,
-    noise: float,
-    gain: float,
-    rate: float,
-    times: Any,
-    kind: int,
-) -> tuple[float, float, float]:
-    """Slope, DN/s, and its variances by photons and by read noise, of one segment.
-
-    rate : median rate and dark current, which the photon variance is for
-    """
-    time = times[kind] if length == 1 else times[0]
-    if length == 1:
-        slope = ramp[start] / time
-    elif length == 2:
-        slope = (ramp[start + 1] - ramp[start]) / time
-    else:
-        slope = segment_slope(ramp, start, length, weights, noise, gain) / time
-    elapsed = time * gain * (length - 1.0) if length > 2 else time * gain
-    return slope, rate / elapsed, read_variance(length, time, noise, gain)
-
-
-@helper
 def capped(variance: float) -> float:
     """0 for a variance too large to mean anything."""
     return 0.0 if variance >= TOO_LARGE else variance
-
-
-@helper
-def fit_integration(
-    ramp: Any, bits: Any, weights: Any, noise: float, gain: float, rate: float, times: Any, kind: int,
-    starts: Any, lengths: Any, sums: Any,
-) -> None:  # fmt: skip
-    """Combine the slopes of an integration's segments by their read noise.
-
-    sums : Σ 1/V_P, Σ 1/V_R, Σ 1/(V_P + V_R), Σ slope/V_R; 0 without a segment
-    """
-    for s in range(find_segments(bits, starts, lengths)):
-        slope, photons, read = fit_segment(
-            ramp, starts[s], lengths[s], weights, noise, gain, rate, times, kind
-        )
-        if photons > 0.0:
-            sums[0] += 1.0 / photons
-        sums[1] += 1.0 / read
-        sums[2] += 1.0 / (photons + read)
-        sums[3] += slope / read
-
-
-@helper
-def without_chargeloss(
-    groupdq: Any, i: int, y: int, x: int, noise: float, gain: float, times: Any, kind: int, bits: Any,
-    starts: Any, lengths: Any,
-) -> float:  # fmt: skip
-    """Inverse variance by read noise of an integration, had charge migration flagged nothing."""
-    for g in range(bits.size):
-        q = groupdq[i, g, y, x]
-        bits[g] = q ^ (CHARGELOSS | DNU) if q & CHARGELOSS else q
-    total = np.float64(0.0)
-    for s in range(find_segments(bits, starts, lengths)):
-        time = times[kind] if lengths[s] == 1 else times[0]
-        read = read_variance(lengths[s], time, noise, gain)
-        if read > 0.0:
-            total += 1.0 / read
-    return total
-
-
-@helper
-def store(images: Any, index: Any, slope: float, error: float, photons: float, read: float) -> None:
-    """Write one pixel's results, rounded to single precision."""
-    images[0][index] = slope
-    images[1][index] = error
-    images[2][index] = photons
-    images[3][index] = read
 
 
 @helper
@@ -305,8 +145,11 @@ def group_flags(groupdq: Any, i: int, y: int, x: int, bits: Any, kind: int) -> t
 
 
 @helper
-def store_integration(images: Any, dq: Any, index: Any, flagged: int, every: int, sums: Any) -> float:
-    """Write one integration's results from the sums of its fit; its variance by read noise."""
+def integration_rate(results: Any, c: int, flagged: int, sums: Any) -> float:
+    """Write one integration's results, of a pixel in column c, from the sums of its fit; its read variance.
+
+    results : (4, width), slope, error, photon and read-noise variances
+    """
     slope = error = photons = read = 0.0
     if sums[1] != 0.0:
         photons = capped(1.0 / sums[0]) if sums[0] > 0.0 else 0.0
@@ -316,37 +159,32 @@ def store_integration(images: Any, dq: Any, index: Any, flagged: int, every: int
         error = 0.0 if variance > TOO_LARGE else np.sqrt(variance)
     if flagged & UNUSABLE:
         slope, error, photons, read = np.nan, 0.0, 0.0, 0.0
-    store(images, index, slope, error, photons, read)
-    dq[index] = flagged | (every & SATURATED)
+    results[0, c], results[1, c], results[2, c], results[3, c] = slope, error, photons, read
     return read
 
 
 @helper
-def store_exposure(images: Any, dq: Any, index: Any, flagged: int, partly: int, sums: Any) -> None:
+def exposure_rate(results: Any, c: int, flagged: int, sums: Any) -> None:
     """Write the results of all integrations together."""
-    photons = sums[0]
-    if photons > 0.0:
-        photons = 1.0 / photons
-    if photons >= TOO_LARGE or photons < 0.0:
-        photons = 0.0
+    photons = capped(1.0 / sums[0]) if sums[0] > 0.0 else 0.0
     read = capped(1.0 / sums[1] if sums[1] > 0.0 else sums[1])
     slope = sums[3] * read
     error = np.sqrt(photons + read)
     if flagged & UNUSABLE:
         slope, error, photons, read = np.nan, 0.0, 0.0, 0.0
-    store(images, index, slope, error, photons, read)
-    dq[index] = flagged | partly
+    results[0, c], results[1, c], results[2, c], results[3, c] = slope, error, photons, read
 
 
 @helper
 def fit_tile(
     groupdq: Any, y: int, x0: int, values: Any, bits: Any, kinds: Any, flagged: Any, noise: Any, gain: Any,
-    expected: Any, weights: Any, times: Any, rate: Any, rate_dq: Any, rateints: Any, rateints_dq: Any,
+    expected: Any, weights: Any, times: Any, results: Any, marks: Any,
 ) -> None:  # fmt: skip
-    """Fit the ramps of the tile that begins at pixel (y, x0), and write its results.
+    """Fit the ramps of the tile that begins at pixel (y, x0).
 
     flagged, noise, gain, expected : flags of each pixel itself; e- of a group; e-/DN;
         median rate with dark current, DN/s
+    results, marks : (nints + 1, 4, width) and the flags, (nints + 1, width); the last is the exposure's
     """
     nints, ngroups = groupdq.shape[0], groupdq.shape[1]
     ramp, q = np.empty(ngroups), np.empty(ngroups, np.uint8)
@@ -355,13 +193,12 @@ def fit_tile(
     for c in range(min(TILE, groupdq.shape[3] - x0)):
         total[:] = 0.0
         unlosing = 0.0  # Σ 1/V_R, had charge migration flagged nothing
-        seen = 0
-        always = UNUSABLE
+        seen, always = 0, UNUSABLE
         for i in range(nints):
+            kind = kinds[i, c]
             for g in range(ngroups):
-                ramp[g] = values[i * ngroups + g, c]
-                q[g] = bits[i * ngroups + g, c]
-            every, unusable = group_flags(groupdq, i, y, x0 + c, q, kinds[i, c])
+                ramp[g], q[g] = values[i * ngroups + g, c], bits[i * ngroups + g, c]
+            every, unusable = group_flags(groupdq, i, y, x0 + c, q, kind)
             own = flagged[c] | (every & (JUMP | PERSISTENCE))
             sums[:] = 0.0
             if q[0] & SATURATED:
@@ -370,24 +207,15 @@ def fit_tile(
                 own |= DNU
             else:
                 fit_integration(
-                    ramp,
-                    q,
-                    weights,
-                    noise[c],
-                    gain[c],
-                    expected[c],
-                    times,
-                    kinds[i, c],
-                    starts,
-                    lengths,
-                    sums,
+                    ramp, q, weights, noise[c], gain[c], expected[c], times, kind, starts, lengths, sums
                 )
-            read = store_integration(rateints, rateints_dq, (i, y, x0 + c), own, every, sums)
+            read = integration_rate(results[i], c, own, sums)
+            marks[i, c] = own | (every & SATURATED)
             if every & CHARGELOSS:
                 inverse = without_chargeloss(
-                    groupdq, i, y, x0 + c, noise[c], gain[c], times, kinds[i, c], q, starts, lengths
+                    groupdq, i, y, x0 + c, noise[c], gain[c], times, kind, q, starts, lengths
                 )
-                rateints[3][i, y, x0 + c] = capped(1.0 / inverse)
+                results[i, 3, c] = capped(1.0 / inverse)
                 unlosing += inverse
             elif read > 0.0:
                 unlosing += 1.0 / read
@@ -396,9 +224,19 @@ def fit_tile(
             seen |= every
             always &= own
         own = flagged[c] | (seen & (JUMP | PERSISTENCE)) | always
-        store_exposure(rate, rate_dq, (y, x0 + c), own, seen & SATURATED, total)
+        exposure_rate(results[nints], c, own, total)
+        marks[nints, c] = own | (seen & SATURATED)
         if seen & CHARGELOSS and unlosing > 0.0:
-            rate[3][y, x0 + c] = capped(1.0 / unlosing)
+            results[nints, 3, c] = capped(1.0 / unlosing)
+
+
+@helper
+def copy_tile(results: Any, marks: Any, y: int, x0: int, images: Any, dq: Any) -> None:
+    """Put a tile's results into their images: four (ny, nx), and the flags."""
+    for x in range(min(TILE, dq.shape[1] - x0)):
+        for k in range(4):
+            images[k][y, x0 + x] = results[k, x]
+        dq[y, x0 + x] = marks[x]
 
 
 @kernel(
@@ -429,6 +267,8 @@ def fit_ramps(
     count = np.empty(TILE, np.int64)
     flagged = np.zeros(TILE, np.int64)
     noise, gains, expected = np.zeros(TILE), np.zeros(TILE), np.zeros(TILE)
+    results = np.empty((nints + 1, 4, TILE), np.float32)
+    marks = np.empty((nints + 1, TILE), np.uint32)
     for y in range(start, stop):
         for x0 in range(0, nx, TILE):
             load_tile(sci, groupdq, zeroframe, y, x0, suppress, values, bits, kinds)
@@ -444,5 +284,9 @@ def fit_ramps(
                     flagged[c] |= flags.NO_GAIN_VALUE | DNU
             fit_tile(
                 groupdq, y, x0, values, bits, kinds, flagged, noise, gains, expected, weights, times,
-                rate, rate_dq, rateints, rateints_dq,
+                results, marks,
             )  # fmt: skip
+            copy_tile(results[nints], marks[nints], y, x0, rate, rate_dq)
+            for i in range(nints):
+                images = (rateints[0][i], rateints[1][i], rateints[2][i], rateints[3][i])
+                copy_tile(results[i], marks[i], y, x0, images, rateints_dq[i])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import flags, kernels
 from calwebbd.stages.exposure import Float, GroupDQ
-from calwebbd.stages.kernels import jumps
+from calwebbd.stages.kernels import jumps, spreading
 from calwebbd.stages.steps.jump.params import JumpParams
 
 LEAST_GROUPS = 3  # usable ones, for a median of differences to mean anything
@@ -35,7 +35,7 @@ def detect_jumps(
     Source: specification detector1 §3 jump; Anderson & Gordon 2011, doi:10.1086/662593.
     """
     nints, ngroups, ny, nx = sci.shape
-    spreading = np.zeros((nints, ngroups, ny, -(-nx // 8)), np.uint8)
+    marks = np.zeros((nints, ngroups, ny, -(-nx // 8)), np.uint8)
     limits, lasts = np.zeros(2), np.zeros(2, np.int64)
     count = NOT_SEARCHED
     if search(sci, groupdq, gain, readnoise, nframes, params):
@@ -44,10 +44,10 @@ def detect_jumps(
             least = np.inf
         counts = np.zeros(ny, np.int64)
         ramp = (sci, groupdq, gain, readnoise, float(nframes))
-        kernels.by_rows(jumps.mark_spreading, ny, *ramp, least, most, spreading, counts)
+        kernels.by_rows(spreading.mark_spreading, ny, *ramp, least, most, marks, counts)
         count = int(counts.sum())
         limits, lasts = _aftermath(gain, group_time, params)
-    kernels.by_rows(jumps.spread, ny, sci, groupdq, gain, spreading, limits, lasts)
+    kernels.by_rows(spreading.spread, ny, sci, groupdq, gain, marks, limits, lasts)
     return count
 
 

@@ -11,7 +11,7 @@ from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import DO_NOT_USE, DROPOUT, JUMP_DET, NO_GAIN_VALUE, SATURATED
-from calwebbd.stages.kernels import jumps
+from calwebbd.stages.kernels import jumps, spreading
 from calwebbd.stages.kernels.sorting import sort_columns
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip
@@ -256,7 +256,7 @@ def test_kernels_give_the_same_as_python() -> None:
         (jumps.reject_iteratively, (*maps, 1.0, limits)),
         (jumps.reject_at_once, (*maps, 1.0, 4.0)),
         (jumps.clip_integrations, (maps[0], 2.0, False)),
-        (jumps.spread, (maps[0], marks, np.array([30.0, 500.0]), np.array([2, 3]))),
+        (spreading.spread, (maps[0], marks, np.array([30.0, 500.0]), np.array([2, 3]))),
     ]
     for kernel, rest in calls:
         compiled, plain = flags[:, :, :2].copy(), flags[:, :, :2].copy()
@@ -271,8 +271,8 @@ def test_the_marks_of_spreading_jumps_are_the_same_in_python() -> None:
     sci, flags = np.ascontiguousarray(sci[:, :, :2], np.float32), flags[:, :, :2].copy()
     maps = np.full((2, 70), 1.5, np.float32), np.full((2, 70), 6.0, np.float32)
     compiled, plain = ((np.zeros((2, 7, 2, 9), np.uint8), np.zeros(2, np.int64)) for _ in range(2))
-    jumps.mark_spreading(0, 2, sci, flags, *maps, 1.0, 3.0, 100.0, *compiled)
-    with interpreted(jumps.mark_spreading) as function:
+    spreading.mark_spreading(0, 2, sci, flags, *maps, 1.0, 3.0, 100.0, *compiled)
+    with interpreted(spreading.mark_spreading) as function:
         function(0, 2, sci, flags, *maps, 1.0, 3.0, 100.0, *plain)
     assert compiled[0].any()
     for a, b in zip(compiled, plain, strict=True):

@@ -1,0 +1,152 @@
+"""What jumps do to the pixels around them and to the groups after them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from calwebbd.stages import flags
+from calwebbd.stages.kernels import helper, kernel
+from calwebbd.stages.kernels.differences import BAD, TILE, noise, pixel_differences
+
+JUMP = flags.JUMP_DET
+NOT_JUMP = 0xFF & ~flags.JUMP_DET
+
+
+@helper
+def jumped(groupdq: Any, y: int, x0: int, out: Any) -> Any:
+    """Mark the pixels of a tile that have a jump in any group; how many flags there are."""
+    width = min(out.size, groupdq.shape[3] - x0)
+    out[:] = 0
+    total = 0
+    for i in range(groupdq.shape[0]):
+        for g in range(groupdq.shape[1]):
+            bits = groupdq[i, g, y, x0 : x0 + width]
+            for x in range(width):
+                jump = bits[x] & JUMP
+                out[x] |= jump
+                total += 1 if jump else 0
+    return total
+
+
+@kernel(
+    "(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], f4[:, ::1], f8, f8, f8,"
+    " u1[:, :, :, ::1], i8[::1])"
+)
+def mark_spreading(
+    start: int,
+    stop: int,
+    sci: Any,
+    groupdq: Any,
+    gain: Any,
+    readnoise: Any,
+    nframes: float,
+    least: float,
+    most: float,
+    spreading: Any,
+    counts: Any,
+) -> None:
+    """Mark the jumps between `least` and `most` sigma, which spread to their neighbours; count all jumps.
+
+    spreading : (nints, ngroups, ny, ceil(nx / 8)), a bit for each pixel, lowest first
+    counts : jumps in each row
+    """
+    steps = sci.shape[1] - 1
+    differences = np.empty((sci.shape[0] * steps, 1), np.float32)
+    ordered = np.empty((sci.shape[0] * steps, 1), np.float32)
+    marks = np.empty(TILE, np.uint8)
+    for y in range(start, stop):
+        for x0 in range(0, sci.shape[3], TILE):
+            total = jumped(groupdq, y, x0, marks)
+            counts[y] += total
+            if total == 0:
+                continue
+            for x in range(x0, min(x0 + TILE, sci.shape[3])):
+                if not marks[x - x0]:
+                    continue
+                median = pixel_differences(sci, groupdq, gain, y, x, differences, ordered)
+                sigma = noise(median, gain[y, x], readnoise[y, x], nframes)
+                for k in range(differences.shape[0] if sigma > 0 else 0):
+                    i, g = k // steps, k % steps + 1
+                    ratio = abs(differences[k, 0] - median) / sigma
+                    if least < ratio < most and groupdq[i, g, y, x] & JUMP:
+                        spreading[i, g, y, x // 8] |= 1 << (x % 8)
+
+
+@helper
+def flag_neighbours(groupdq: Any, spreading: Any, i: int, g: int, y: int) -> None:
+    """Flag the pixels of one row that are beside, above or below one that spreads."""
+    ny, nx = groupdq.shape[2], groupdq.shape[3]
+    last = spreading.shape[3] - 1
+    for k in range(last + 1):
+        here = np.int64(spreading[i, g, y, k])
+        bits = (here << 1) | (here >> 1)
+        if k > 0:
+            bits |= np.int64(spreading[i, g, y, k - 1]) >> 7
+        if k < last:
+            bits |= np.int64(spreading[i, g, y, k + 1]) << 7
+        if y > 0:
+            bits |= np.int64(spreading[i, g, y - 1, k])
+        if y < ny - 1:
+            bits |= np.int64(spreading[i, g, y + 1, k])
+        if bits & 0xFF == 0:
+            continue
+        for x in range(8 * k, min(8 * k + 8, nx)):
+            if (bits >> (x - 8 * k)) & 1 and groupdq[i, g, y, x] & BAD == 0:
+                groupdq[i, g, y, x] |= JUMP
+
+
+@helper
+def flag_after(
+    groupdq: Any, y: int, x: int, differences: Any, median: float, limits: Any, lasts: Any
+) -> None:
+    """Flag the groups after each jump of a pixel that is large enough.
+
+    limits : least jumps above the median, e-; lasts : groups that each affects
+    """
+    steps = groupdq.shape[1] - 1
+    for i in range(groupdq.shape[0]):
+        left = 0
+        for g in range(1, steps + 1):
+            bits = groupdq[i, g, y, x]
+            if left > 0 and bits & BAD == 0:
+                groupdq[i, g, y, x] |= JUMP
+            left -= 1
+            if bits & JUMP:
+                jump = differences[i * steps + g - 1, 0] - median
+                for k in range(limits.size):
+                    if jump >= limits[k] and lasts[k] > left:
+                        left = lasts[k]
+
+
+@kernel("(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], u1[:, :, :, ::1], f8[::1], i8[::1])")
+def spread(
+    start: int, stop: int, sci: Any, groupdq: Any, gain: Any, spreading: Any, limits: Any, lasts: Any
+) -> None:
+    """Flag the neighbours of marked jumps and the groups after large ones; unflag unusable samples.
+
+    spreading : as `mark_spreading` leaves it
+    limits, lasts : least jump, e-, and number of groups it affects afterwards
+    """
+    steps = sci.shape[1] - 1
+    differences = np.empty((sci.shape[0] * steps, 1), np.float32)
+    ordered = np.empty((sci.shape[0] * steps, 1), np.float32)
+    marks = np.empty(TILE, np.uint8)
+    for y in range(start, stop):
+        for i in range(sci.shape[0]):
+            for g in range(1, steps + 1):
+                flag_neighbours(groupdq, spreading, i, g, y)
+        if lasts[0] > 0 or lasts[1] > 0:
+            for x0 in range(0, sci.shape[3], TILE):
+                if jumped(groupdq, y, x0, marks) == 0:
+                    continue
+                for x in range(x0, min(x0 + TILE, sci.shape[3])):
+                    if marks[x - x0]:
+                        median = pixel_differences(sci, groupdq, gain, y, x, differences, ordered)
+                        flag_after(groupdq, y, x, differences, median, limits, lasts)
+        for i in range(sci.shape[0]):
+            for g in range(steps + 1):
+                row = groupdq[i, g, y]
+                for x in range(row.size):
+                    row[x] &= NOT_JUMP if row[x] & BAD else 0xFF
