@@ -19,6 +19,7 @@ from calwebbd.stages.names import STEPS
 from calwebbd.stages.step import Pipeline, Step
 
 Settings = Mapping[str, Mapping[str, Any]]  # step -> parameter -> value
+OFFICIAL = STEPS | {"charge_migration"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def check(pipelines: Sequence[Pipeline], layers: Sequence[Layer]) -> None:
     known = {step.name for pipeline in pipelines for step in pipeline.steps}
     for layer in layers:
         for name, settings in layer.settings.items():
-            lacking = name in STEPS and {k: str(v).lower() for k, v in settings.items()} == {"skip": "true"}
+            lacking = name in OFFICIAL and {k: str(v).lower() for k, v in settings.items()} == {
+                "skip": "true"
+            }
             if layer.strict and name not in known and not lacking:
                 steps = ", ".join(sorted(known))
                 raise ParameterError(f"{layer.origin} sets step {name!r}, which is none of {steps}")
