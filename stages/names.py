@@ -19,64 +19,15 @@ PRODUCTS = frozenset(
     | {"residual_fringe"}
 )
 #: … and of intermediate results, which carry the name of their step or the class of it
-STEPS = frozenset(
-    [
-        "adaptive_trace_model",
-        "align_refs",
-        "ami_analyze",
-        "ami_normalize",
-        "assign_mtwcs",
-        "assign_wcs",
-        "bkg_subtract",
-        "clean_flicker_noise",
-        "combine_1d",
-        "cube_build",
-        "dark_current",
-        "dq_init",
-        "emicorr",
-        "engdblog",
-        "extract_1d",
-        "extract_2d",
-        "firstframe",
-        "flat_field",
-        "fringe",
-        "gain_scale",
-        "group_scale",
-        "guider_cds",
-        "hlsp",
-        "imprint",
-        "ipc",
-        "jump",
-        "klip",
-        "lastframe",
-        "linearity",
-        "master_background",
-        "outlier_detection",
-        "pathloss",
-        "persistence",
-        "photom",
-        "picture_frame",
-        "ramp_fit",
-        "refpix",
-        "resample",
-        "resample_spec",
-        "reset",
-        "rscd",
-        "saturation",
-        "skymatch",
-        "source_catalog",
-        "spec2nrslamp",
-        "spectral_leak",
-        "srctype",
-        "stackrefs",
-        "straylight",
-        "superbias",
-        "targ_centroid",
-        "tweakreg",
-        "wfscombine",
-        "white_light",
-    ]
-)
+_STEPS = """
+adaptive_trace_model align_refs ami_analyze ami_normalize assign_mtwcs assign_wcs bkg_subtract
+clean_flicker_noise combine_1d cube_build dark_current dq_init emicorr engdblog extract_1d extract_2d
+firstframe flat_field fringe gain_scale group_scale guider_cds hlsp imprint ipc jump klip lastframe
+linearity master_background outlier_detection pathloss persistence photom picture_frame ramp_fit refpix
+resample resample_spec reset rscd saturation skymatch source_catalog spec2nrslamp spectral_leak srctype
+stackrefs straylight superbias targ_centroid tweakreg wfscombine white_light
+"""
+STEPS = frozenset(_STEPS.split())
 _CLASSES = "[a-z0-9]+(?:step|pipeline)"
 TABLES = frozenset({"cat", "phot", "whtlt"})  #: written as ECSV
 EXTENSIONS = frozenset({".fits", ".ecsv", ".asdf", ".json"})
