@@ -103,7 +103,8 @@ class Records:
         self._used(activity, work.inputs, now)
         for step in result.steps:
             for kind, file in step["references"].items():
-                self._reference(activity, kind, os.path.basename(file), now)
+                if file != "N/A":
+                    self._reference(activity, kind, os.path.basename(file), now)
         made = []
         for product in result.products:
             known = Known(output / product.name, product.sha256, product.suffix, work.header)
