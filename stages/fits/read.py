@@ -48,6 +48,7 @@ def read_ramp(path: Path | str) -> Ramp:
             refout=_float(path, hdus, "REFOUT"),
             int_times=_table(hdus, "INT_TIMES"),
             group=_table(hdus, "GROUP"),
+            average_dark_current=_array(path, hdus, "AVDRKCUR", 0.0),
             file=str(path),
         )
 
@@ -117,7 +118,8 @@ def _ramp_cube(path: Path | str, sci: Any) -> Float:
 
 
 def _array(path: Path | str, hdus: Any, name: str, default: Any) -> Any:
-    return read_array(path, hdus[name]) if name in hdus else default
+    there = name in hdus and hdus[name].header["NAXIS"]
+    return read_array(path, hdus[name]) if there else default
 
 
 def _float(path: Path | str, hdus: Any, name: str) -> Float | None:

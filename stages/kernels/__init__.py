@@ -106,7 +106,7 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Kernel]:
 
 def helper(function: Callable[..., Any]) -> Any:
     """Declare a small function that kernels inline; it is not called from Python."""
-    return numba.njit(nogil=True, error_model="numpy", inline="never")(function)
+    return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
 
 
 def threads() -> int:

@@ -64,7 +64,8 @@ def fit_slopes(
     sci, groupdq : (nints, ngroups, ny, nx), DN
         A group with any flag but PERSISTENCE is not fitted, save that a jump begins the
         segment after it.
-    pixeldq : (ny, nx); gain : (ny, nx), e-/DN
+    pixeldq : (ny, nx); becomes the flags of the whole exposure, in place
+    gain : (ny, nx), e-/DN
     readnoise : (ny, nx), DN, of the difference of two frames
     dark : (ny, nx) or one number, average dark current, e-/s; for the photon variance only
     zeroframe : (nints, ny, nx), DN, 0 where bad; stands for the first group of ramps without a
@@ -76,7 +77,8 @@ def fit_slopes(
     """
     nints, ngroups, ny, nx = sci.shape
     group, frame = float(np.float32(times.group)), float(np.float32(times.frame))
-    rate, rateints = _empty((ny, nx)), _empty((nints, ny, nx))
+    rate = _empty((ny, nx), pixeldq)
+    rateints = _empty((nints, ny, nx), np.empty((nints, ny, nx), np.uint32))
     suppress = suppress_one_group and ngroups > 1
     kernels.by_rows(
         ramps.fit_ramps,
@@ -100,9 +102,9 @@ def fit_slopes(
     return rate, rateints
 
 
-def _empty(shape: tuple[int, ...]) -> Slopes:
+def _empty(shape: tuple[int, ...], dq: PixelDQ) -> Slopes:
     sci, err, var_poisson, var_rnoise = (np.empty(shape, np.float32) for _ in range(4))
-    return Slopes(sci, err, var_poisson, var_rnoise, np.empty(shape, np.uint32))
+    return Slopes(sci, err, var_poisson, var_rnoise, dq)
 
 
 def weight_table(ngroups: int) -> Float:
