@@ -6,12 +6,15 @@ straight into the array that is returned, which takes half the time and memory.
 
 from __future__ import annotations
 
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
+
+from calwebbd.stages.exposure import Float
 
 UNSIGNED = {(16, 32768): np.uint16, (32, 2147483648): np.uint32}
 
@@ -40,12 +43,7 @@ def read_array(
     with open(path, "rb", buffering=0) as file:
         for n in range(count):
             file.seek(offset + ((start * inner + n) * ny + first) * nx * stored.itemsize)
-            view = memoryview(out[n]).cast("B")
-            while len(view):
-                got = file.readinto(view)
-                if not got:
-                    raise OSError(f"{path} ends inside extension {hdu.name}")
-                view = view[got:]
+            _fill(file, out[n], path, hdu)
     native = out.byteswap(inplace=True).view(stored.newbyteorder("="))
     unsigned = UNSIGNED.get((header["BITPIX"], header.get("BZERO", 0)))
     if unsigned:
@@ -54,6 +52,30 @@ def read_array(
     elif header.get("BZERO", 0) or header.get("BSCALE", 1) != 1:
         native = native * header.get("BSCALE", 1) + header.get("BZERO", 0)
     return native.reshape(((stop - start,) if lead else ()) + lead[1:] + (last - first, nx))
+
+
+def read_planes(path: Path | str, hdu: Any, out: Float) -> None:
+    """Read an image HDU into `out`, (nplanes, ny, nx) float32, one plane at a time.
+
+    The whole is never in memory twice. Raises OSError if the file ends too early.
+    """
+    header = hdu.header
+    kind = "f" if header["BITPIX"] < 0 else "i"
+    raw = np.empty(out.shape[1:], f">{kind}{abs(header['BITPIX']) // 8}")
+    with open(path, "rb", buffering=0) as file:
+        file.seek(hdu.fileinfo()["datLoc"])
+        for plane in out:
+            _fill(file, raw, path, hdu)
+            np.add(raw, np.float32(header.get("BZERO", 0)), out=plane, casting="unsafe")
+
+
+def _fill(file: FileIO, array: NDArray[Any], path: Path | str, hdu: Any) -> None:
+    view = array.data.cast("B")
+    while len(view):
+        got = file.readinto(view)
+        if not got:
+            raise OSError(f"{path} ends inside extension {hdu.name}")
+        view = view[got:]
 
 
 def read_table(hdu: Any) -> NDArray[np.void]:

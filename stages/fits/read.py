@@ -14,7 +14,7 @@ from astropy.io import fits
 
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Float, Header, Image, Ramp, Table
-from calwebbd.stages.fits.arrays import open_fits, read_array, read_table
+from calwebbd.stages.fits.arrays import open_fits, read_array, read_planes, read_table
 
 STRUCTURE = {  # keywords of the file, not of the exposure
     *("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "EXTVER"),
@@ -108,12 +108,10 @@ def _cards(header: fits.Header) -> dict[str, Any]:
 
 
 def _ramp_cube(path: Path | str, sci: Any) -> Float:
-    """SCI as float32, integration by integration, so that raw and float exist together only for one."""
+    """SCI as float32, group by group, so that raw and float exist together only for one."""
     header = sci.header
-    shape = tuple(header[f"NAXIS{n}"] for n in (4, 3, 2, 1))
-    cube = np.empty(shape, np.float32)
-    for i in range(shape[0]):
-        cube[i] = read_array(path, sci, planes=slice(i, i + 1))[0]
+    cube = np.empty(tuple(header[f"NAXIS{n}"] for n in (4, 3, 2, 1)), np.float32)
+    read_planes(path, sci, cube.reshape(-1, *cube.shape[2:]))
     return cube
 
 
