@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -34,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it did what was asked, 1 if not, 2 if it was asked wrongly."""
     args = parser().parse_args(argv)
+    if not args.debug:
+        warnings.simplefilter("ignore")  # those of libraries; ours are errors or log lines
     try:
         return int(args.run(args))
     except (CalibrationError, CommandError) as error:

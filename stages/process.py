@@ -19,10 +19,11 @@ from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
 from calwebbd.stages.exposure import Exposure
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_header, read_image, read_ramp
-from calwebbd.stages.names import product_path, split_suffix
+from calwebbd.stages.names import PRODUCTS, product_path, split_suffix
 from calwebbd.stages.parameters import Layer, check
 from calwebbd.stages.run import Run, StepRecord, StopAfter
 from calwebbd.stages.step import Pipeline, Step
+from calwebbd.stages.verify import verify
 
 Report = Callable[[str, str], None]
 
@@ -122,9 +123,8 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
     check([pipeline], options.layers)
     if options.stop_after and options.stop_after not in {step.name for step in pipeline.steps}:
         raise ParameterError(f"{pipeline.name} has no step {options.stop_after!r} to stop after")
-    missing = [path for path in task.science if not path.exists()]
-    if missing:
-        raise InputError("does not exist", file=str(missing[0]))
+    for path in task.science:
+        _check(path)
     header = read_header(task.science[0])
     run = Run(pipeline, header, crds.literal_context(options.context), options.layers, options.stop_after)
     run.report = options.report
@@ -161,12 +161,28 @@ def _of_association(asn: Association) -> str | None:
     return kind if kind not in ("", "none", "user_built") else None
 
 
+def _check(path: Path) -> None:
+    """Raise InputError for a file that is not there or not whole, whatever its name."""
+    try:
+        if split_suffix(path.name)[2] in PRODUCTS:
+            verify(path, named=False)
+        elif not path.exists():
+            raise InputError("does not exist")
+    except FileNotFoundError:
+        raise InputError("does not exist", file=str(path)) from None
+    except InputError as error:
+        error.file, error.step = str(path), ""
+        raise
+
+
 def _of_file(file: Path) -> str:
-    if not file.exists():
-        raise InputError("does not exist")
+    _check(file)
     if file.suffix == ".json":
         raise InputError("asn_type does not say which pipeline; name it")
-    route = pipeline_for(read_header(file), split_suffix(file.name)[2])
+    header, kind = read_header(file), split_suffix(file.name)[2]
+    route = pipeline_for(header, kind)
+    if route.pipeline is None and kind == "rateints":  # the service takes rate; whoever asks gets both
+        route = pipeline_for(header, "rate")
     if route.pipeline is None:
         raise InputError(route.reason)
     return route.pipeline

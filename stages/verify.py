@@ -45,8 +45,10 @@ class Facts:
     header: Header  #: of the primary and SCI headers; SCI holds where both have a keyword
 
 
-def verify(path: Path) -> Facts:
+def verify(path: Path, *, named: bool = True) -> Facts:
     """Read the headers of a file and check its structure.
+
+    named : whether its name has to be that in its header
 
     Raises
     ------
@@ -59,7 +61,10 @@ def verify(path: Path) -> Facts:
         It has gone.
     """
     try:
-        return _verify(path)
+        facts = _verify(path)
+        if named:
+            _check_name(path.name, facts.header)
+        return facts
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -85,7 +90,6 @@ def _verify(path: Path) -> Facts:
             _check_shape(sci, header, kind)
         if kind == "uncal" and sci:
             _check_samples(file, sci)
-    _check_name(path.name, header)
     return Facts(path, kind, header)
 
 

@@ -24,6 +24,14 @@ def _importable_by_child_processes() -> None:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _warm_kernels() -> None:
+    """Kernels are compiled by one process before any test needs them."""
+    from calwebbd.stages import kernels
+
+    kernels.warm()
+
+
 @pytest.fixture(scope="session")
 def crds_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """References of NRCA1 and NRCALONG in SUB64P, which has reference pixels; contexts 0001 and 0002."""
