@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,14 +111,28 @@ class Reference:
 
 def translate(raw: PixelDQ, definitions: Table) -> PixelDQ:
     """Move each bit of a reference file to the standard bit of its name; unknown names are dropped."""
-    out = np.zeros_like(raw)
-    for row in definitions:
-        name = row["NAME"] if "NAME" in (definitions.dtype.names or ()) else row["name"]
+    moves = [(np.uint32(value), np.uint32(standard)) for value, standard in _moves(definitions)]
+    largest = int(raw.max(initial=0))
+    if largest < raw.size:  # a table of all values is shorter than the array
+        codes = np.arange(largest + 1, dtype=np.uint32)
+        return np.asarray(_moved(codes, moves)[raw])
+    return _moved(raw, moves)
+
+
+def _moves(definitions: Table) -> Iterator[tuple[int, int]]:
+    """(bit of the file, standard bit) for each row of DQ_DEF whose name is known."""
+    columns = {name.upper(): definitions[name] for name in definitions.dtype.names or ()}
+    for name, value in zip(columns["NAME"], columns["VALUE"], strict=True):
         text = (name.decode() if isinstance(name, bytes) else str(name)).strip().upper()
         standard = flags.BITS.get(text) or flags.FORMER.get(text)
         if standard:
-            value = np.uint32(row["VALUE"] if "VALUE" in (definitions.dtype.names or ()) else row["value"])
-            out[(raw & value) != 0] |= np.uint32(standard)
+            yield int(value), standard
+
+
+def _moved(raw: PixelDQ, moves: Sequence[tuple[np.uint32, np.uint32]]) -> PixelDQ:
+    out = np.zeros_like(raw)
+    for value, standard in moves:
+        out[(raw & value) != 0] |= standard
     return out
 
 

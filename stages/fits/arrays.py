@@ -6,7 +6,8 @@ straight into the array that is returned, which takes half the time and memory.
 
 from __future__ import annotations
 
-from io import FileIO
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
+from calwebbd.stages.threads import in_threads
 
+ROWS = 512  # that a thread reads at once
 UNSIGNED = {(16, 32768): np.uint16, (32, 2147483648): np.uint32}
 
 
@@ -40,11 +43,22 @@ def read_array(
     inner = int(np.prod(lead[1:], dtype=int))
     count = (stop - start) * inner
     out = np.empty((count, last - first, nx), stored)
+
+    def read_part(n: int, top: int, bottom: int) -> None:
+        part = out[n, top:bottom]
+        place = ((start * inner + n) * ny + first + top) * nx * stored.itemsize
+        _fill(file.fileno(), part, offset + place, path, hdu)
+        part.byteswap(inplace=True)
+
     with open(path, "rb", buffering=0) as file:
-        for n in range(count):
-            file.seek(offset + ((start * inner + n) * ny + first) * nx * stored.itemsize)
-            _fill(file, out[n], path, hdu)
-    native = out.byteswap(inplace=True).view(stored.newbyteorder("="))
+        in_threads(
+            [
+                partial(read_part, n, top, min(top + ROWS, last - first))
+                for n in range(count)
+                for top in range(0, last - first, ROWS)
+            ]
+        )
+    native = out.view(stored.newbyteorder("="))
     unsigned = UNSIGNED.get((header["BITPIX"], header.get("BZERO", 0)))
     if unsigned:
         native = native.view(unsigned)
@@ -55,27 +69,32 @@ def read_array(
 
 
 def read_planes(path: Path | str, hdu: Any, out: Float) -> None:
-    """Read an image HDU into `out`, (nplanes, ny, nx) float32, one plane at a time.
+    """Read an image HDU into `out`, (nplanes, ny, nx) float32, plane by plane.
 
     The whole is never in memory twice. Raises OSError if the file ends too early.
     """
     header = hdu.header
     kind = "f" if header["BITPIX"] < 0 else "i"
-    raw = np.empty(out.shape[1:], f">{kind}{abs(header['BITPIX']) // 8}")
+    stored = np.dtype(f">{kind}{abs(header['BITPIX']) // 8}")
+    zero = np.float32(header.get("BZERO", 0))
+
+    def read_plane(n: int) -> None:
+        raw = np.empty(out.shape[1:], stored)
+        _fill(file.fileno(), raw, hdu.fileinfo()["datLoc"] + n * raw.nbytes, path, hdu)
+        np.add(raw, zero, out=out[n], casting="unsafe")
+
     with open(path, "rb", buffering=0) as file:
-        file.seek(hdu.fileinfo()["datLoc"])
-        for plane in out:
-            _fill(file, raw, path, hdu)
-            np.add(raw, np.float32(header.get("BZERO", 0)), out=plane, casting="unsafe")
+        in_threads([partial(read_plane, n) for n in range(len(out))])
 
 
-def _fill(file: FileIO, array: NDArray[Any], path: Path | str, hdu: Any) -> None:
+def _fill(descriptor: int, array: NDArray[Any], offset: int, path: Path | str, hdu: Any) -> None:
+    """Read the array's bytes from `offset` on; any number of threads may do so at once."""
     view = array.data.cast("B")
     while len(view):
-        got = file.readinto(view)
+        got = os.preadv(descriptor, [view], offset)
         if not got:
             raise OSError(f"{path} ends inside extension {hdu.name}")
-        view = view[got:]
+        view, offset = view[got:], offset + got
 
 
 def read_table(hdu: Any) -> NDArray[np.void]:

@@ -19,9 +19,7 @@ import os
 import pkgutil
 import platform
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,7 +27,7 @@ from typing import Any
 import numba
 from numba.core.sigutils import normalize_signature
 
-ROWS_AT_A_TIME = 32  # enough work for a thread, few enough that the last one does not lag
+from calwebbd.stages.threads import by_rows, in_threads, threads
 
 
 def _sources() -> list[Path]:
@@ -107,34 +105,6 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Kernel]:
 def helper(function: Callable[..., Any]) -> Any:
     """Declare a small function that kernels inline; it is not called from Python."""
     return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
-
-
-def threads() -> int:
-    """Threads one calibration may use: CALWEBBD_THREADS, or the processors it may run on."""
-    wanted = os.environ.get("CALWEBBD_THREADS")
-    return max(1, int(wanted)) if wanted else len(os.sched_getaffinity(0))
-
-
-@cache
-def _pool(process: int, workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="rows")
-
-
-def in_threads(tasks: list[Callable[[], Any]]) -> list[Any]:
-    """Results of the tasks, in order, run in as many threads as this calibration may use."""
-    workers = threads()
-    if workers == 1 or len(tasks) == 1:
-        return [task() for task in tasks]
-    return [future.result() for future in [_pool(os.getpid(), workers).submit(task) for task in tasks]]
-
-
-def by_rows(loop: Callable[..., Any], rows: int, *args: Any) -> None:
-    """Call ``loop(start, stop, *args)`` for all rows, in blocks, in threads."""
-
-    def task(start: int) -> Callable[[], Any]:
-        return lambda: loop(start, min(rows, start + ROWS_AT_A_TIME), *args)
-
-    in_threads([task(start) for start in range(0, rows, ROWS_AT_A_TIME)])
 
 
 @contextmanager

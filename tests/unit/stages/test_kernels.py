@@ -35,6 +35,16 @@ def test_results_of_tasks_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> N
     assert kernels.in_threads([lambda n=n: n * n for n in range(20)]) == [n * n for n in range(20)]  # type: ignore[misc]
 
 
+def test_tasks_may_have_tasks_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALWEBBD_THREADS", "2")
+
+    def outer(n: int) -> list[int]:
+        return kernels.in_threads([lambda k=k: n * k for k in range(4)])  # type: ignore[misc]
+
+    found = kernels.in_threads([lambda n=n: outer(n) for n in range(8)])  # type: ignore[misc]
+    assert found == [[n * k for k in range(4)] for n in range(8)]
+
+
 def test_an_error_in_a_thread_is_raised() -> None:
     def fail(start: int, stop: int) -> None:
         raise ValueError(f"row {start}")
