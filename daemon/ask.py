@@ -70,6 +70,8 @@ class Ask:
         """
         asked = _asked(file)
         found, refused = self._all("find", **asked), self._all("refused", **asked)
+        if found:  # of several files of this name, the one that is of use
+            refused = [row for row in refused if row["path"] == found[0]["path"]]
         if not found and not refused:
             raise Unknown(f"{file} has not been seen")
         answer: Answer = {"file": (found or refused)[0]["path"]}
