@@ -27,12 +27,11 @@ linearity master_background outlier_detection pathloss persistence photom pictur
 resample resample_spec reset rscd saturation skymatch source_catalog spec2nrslamp spectral_leak srctype
 stackrefs straylight superbias targ_centroid tweakreg wfscombine white_light
 """
-STEPS = frozenset(_STEPS.split())
 _CLASSES = "[a-z0-9]+(?:step|pipeline)"
 TABLES = frozenset({"cat", "phot", "whtlt"})  #: written as ECSV
 EXTENSIONS = frozenset({".fits", ".ecsv", ".asdf", ".json"})
 
-_SUFFIXES = "|".join([*sorted(PRODUCTS), *sorted(STEPS), _CLASSES])
+_SUFFIXES = "|".join([*sorted(PRODUCTS), *_STEPS.split(), _CLASSES])
 _SUFFIXED = re.compile(rf"(?P<root>.+?)(?P<separator>[_-])(?P<suffix>{_SUFFIXES})")
 _EXPOSURE = re.compile(
     r"jw(?P<program>\d{5})(?P<observation>\d{3})(?P<visit>\d{3})"

@@ -15,11 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calwebbd.stages.errors import ParameterError
-from calwebbd.stages.names import STEPS
 from calwebbd.stages.step import Pipeline, Step
 
 Settings = Mapping[str, Mapping[str, Any]]  # step -> parameter -> value
-OFFICIAL = STEPS | {"charge_migration"}
 
 
 @dataclass(frozen=True)
@@ -55,17 +53,19 @@ class Effective:
 def check(pipelines: Sequence[Pipeline], layers: Sequence[Layer]) -> None:
     """Raise ParameterError for a strict setting of a step that none of the pipelines has.
 
-    An official step that this version lacks may be set to be skipped: it is.
+    An official step that they lack in this version may be set to be skipped: it is.
     """
     known = {step.name for pipeline in pipelines for step in pipeline.steps}
+    lacking = {name for pipeline in pipelines for name in pipeline.lacking}
     for layer in layers:
         for name, settings in layer.settings.items():
-            lacking = name in OFFICIAL and {k: str(v).lower() for k, v in settings.items()} == {
-                "skip": "true"
-            }
-            if layer.strict and name not in known and not lacking:
-                steps = ", ".join(sorted(known))
-                raise ParameterError(f"{layer.origin} sets step {name!r}, which is none of {steps}")
+            skipped = {key: str(value).lower() for key, value in settings.items()} == {"skip": "true"}
+            if not layer.strict or name in known or (name in lacking and skipped):
+                continue
+            if name in lacking:
+                raise ParameterError(f"{layer.origin} sets step {name!r}, which this version does not have")
+            steps = ", ".join(sorted(known))
+            raise ParameterError(f"{layer.origin} sets step {name!r}, which is none of {steps}")
 
 
 def effective(step: Step, layers: Sequence[Layer]) -> Effective:

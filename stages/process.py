@@ -131,7 +131,9 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
     writer = _Writer(task, run.context, options.output_dir)
     if options.save_steps:
         run.keep = writer.keep
-    products = _apply(run, pipeline, [_read(path, pipeline, task) for path in task.science])
+    exposures = [_read(path, pipeline, task) for path in task.science]
+    run.record_lacking(exposures)
+    products = _apply(run, pipeline, exposures)
     for suffix, product in products.items():
         writer.write(suffix, product)
     return Outcome(

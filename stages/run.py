@@ -59,6 +59,14 @@ class Run:
     records: list[StepRecord] = field(default_factory=list)
     _settings: list[Layer] | None = None
 
+    def record_lacking(self, exposures: Iterable[Exposure]) -> None:
+        """Stamp the official steps that this version does not have as skipped."""
+        for name, keyword in self.pipeline.lacking.items():
+            if keyword:
+                for exposure in exposures:
+                    exposure.header[keyword] = "SKIPPED"
+                self.records.append(StepRecord(name, keyword, "SKIPPED", "not in this version", 0.0, {}, {}))
+
     def steps(self, steps: Iterable[Step], exposure: Any) -> Any:
         """Apply steps one after the other."""
         for step in steps:

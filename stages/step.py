@@ -9,8 +9,8 @@ and the service read the declarations; they never look inside.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -88,6 +88,8 @@ class Pipeline:
 
     reads : suffixes of products it starts from
     writes : suffixes it may write
+    lacking : official steps that this version does not have, with their keyword ("" if they
+        write none); they are recorded as skipped
     combines : True if it takes a list of exposures, False if one
     function : (run, exposure or exposures) -> products by suffix
     """
@@ -97,6 +99,7 @@ class Pipeline:
     writes: tuple[str, ...]
     steps: tuple[Step, ...]
     function: Callable[..., Any]
+    lacking: Mapping[str, str] = field(default_factory=dict)
     combines: bool = False
 
     @property
@@ -113,11 +116,16 @@ class Pipeline:
 
 
 def pipeline(
-    *, reads: tuple[str, ...], writes: tuple[str, ...], steps: tuple[Step, ...], combines: bool = False
+    *,
+    reads: tuple[str, ...],
+    writes: tuple[str, ...],
+    steps: tuple[Step, ...],
+    lacking: Mapping[str, str] | None = None,
+    combines: bool = False,
 ) -> Callable[[Callable[..., Any]], Pipeline]:
     """Declare the function below as the pipeline of its name."""
 
     def declare(function: Callable[..., Any]) -> Pipeline:
-        return Pipeline(function.__name__, reads, writes, steps, function, combines)
+        return Pipeline(function.__name__, reads, writes, steps, function, lacking or {}, combines)
 
     return declare

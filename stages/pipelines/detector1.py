@@ -20,9 +20,20 @@ from calwebbd.stages.steps.superbias import superbias
 NIR = (group_scale, dq_init, saturation, ipc, superbias, refpix, linearity, dark_current, jump)
 # ramp_fit: a Ramp becomes (rate, rateints)
 RATES = (gain_scale,)
+LACKING = {
+    "charge_migration": "S_CHGMIG",
+    "picture_frame": "S_PCTFRM",
+    "clean_flicker_noise": "S_CLNFNS",
+    "persistence": "S_PERSIS",
+}
 
 
-@pipeline(reads=("uncal", "ramp"), writes=("rate", "rateints", "ramp"), steps=(*NIR, ramp_fit, *RATES))
+@pipeline(
+    reads=("uncal", "ramp"),
+    writes=("rate", "rateints", "ramp"),
+    steps=(*NIR, ramp_fit, *RATES),
+    lacking=LACKING,
+)
 def detector1(run: Run, ramp: Ramp) -> dict[str, Exposure]:
     """Correct a ramp and fit its slope (specification detector1 §2)."""
     ramp = run.steps(NIR, ramp)

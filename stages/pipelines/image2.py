@@ -15,7 +15,12 @@ IMAGE = (assign_wcs, flat_field, photom)
 DIRECT = frozenset({"MIR_IMAGE", "NRC_IMAGE", "NIS_IMAGE", "FGS_IMAGE"})
 
 
-@pipeline(reads=("rate", "rateints"), writes=("cal", "calints", "i2d"), steps=(*IMAGE, resample))
+@pipeline(
+    reads=("rate", "rateints"),
+    writes=("cal", "calints", "i2d"),
+    steps=(*IMAGE, resample),
+    lacking={"bkg_subtract": ""},
+)
 def image2(run: Run, exposure: Image) -> dict[str, Exposure]:
     """Calibrate an exposure, or its integrations, and rectify direct images (specification image2 §1)."""
     image: Image = run.steps(IMAGE, exposure)

@@ -10,9 +10,10 @@ from calwebbd.stages.steps.resample import resample
 from calwebbd.stages.steps.skymatch import skymatch
 
 COMPARE = (skymatch, outlier_detection)
+LACKING = {"assign_mtwcs": "", "tweakreg": "S_TWKREG", "source_catalog": ""}
 
 
-@pipeline(reads=("cal",), writes=("crf", "i2d"), steps=(*COMPARE, resample), combines=True)
+@pipeline(reads=("cal",), writes=("crf", "i2d"), steps=(*COMPARE, resample), lacking=LACKING, combines=True)
 def image3(run: Run, images: list[Image]) -> dict[str, Exposure | list[Exposure]]:
     """Match the sky, flag outliers, and combine the images (specification image3 §1).
 

@@ -23,7 +23,9 @@ class Params:
 
 
 STEP = Step("jump", "S_JUMP", lambda ramp, references, params: ramp, params=Params)
-PIPELINE = Pipeline("detector1", ("uncal",), ("rate",), (STEP,), lambda run, ramp: {})
+PIPELINE = Pipeline(
+    "detector1", ("uncal",), ("rate",), (STEP,), lambda run, ramp: {}, lacking={"tweakreg": "S_TWKREG"}
+)
 
 
 def merged(**settings: Any) -> Params:
