@@ -49,7 +49,7 @@ class Crds(Section, frozen=True):
 class Workers(Section, frozen=True):
     """memory_mb : for all jobs together, None for four fifths of the machine's."""
 
-    processes: Count = max(1, (os.cpu_count() or 2) // 2)
+    processes: Count = len(os.sched_getaffinity(0))
     threads: Count = 1
     memory_mb: Count | None = None
     timeout_seconds: Seconds = 4 * 3600.0
