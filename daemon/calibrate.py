@@ -34,9 +34,14 @@ def calibrate(
     steps : of any pipeline; those of others than this one do not concern it, but a name
         which none has is a ParameterError
     """
-    check(list(_PIPELINES.values()), [Layer("configuration", steps)])
-    own = {step.name for step in _PIPELINES[pipeline].steps}
-    layer = Layer("configuration", {name: values for name, values in steps.items() if name in own})
+    layers = (Layer("configuration", steps),)
+    check(list(_PIPELINES.values()), layers)
     return process(
-        file, pipeline=pipeline, output_dir=output_dir, context=context, layers=(layer,), report=report
+        file,
+        pipeline=pipeline,
+        output_dir=output_dir,
+        context=context,
+        layers=layers,
+        chained=True,
+        report=report,
     )

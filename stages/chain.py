@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from calwebbd.stages import pipelines
@@ -10,6 +11,7 @@ from calwebbd.stages.associations import GroupKey, asn_file_name, level3_key, ma
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_header
+from calwebbd.stages.parameters import check
 from calwebbd.stages.process import Options, Outcome, process_file
 
 Failed = Callable[[Exception], None]
@@ -26,8 +28,15 @@ def process_through(
 
     With ``last="image3"`` the calibrated exposures are associated by their headers.
     """
-    if last is not None and last.removeprefix("calwebb_") not in pipelines.NAMES:
+    last = last.removeprefix("calwebb_") if last else None
+    if last is not None and last not in pipelines.NAMES:
         raise ParameterError(f"there is no pipeline {last!r}, only {', '.join(pipelines.NAMES)}")
+    if last is not None:
+        known = [pipelines.load(name) for name in pipelines.NAMES]
+        check(known, options.layers)
+        if options.stop_after and not any(s.name == options.stop_after for p in known for s in p.steps):
+            raise ParameterError(f"no pipeline has a step {options.stop_after!r} to stop after")
+        options = replace(options, chained=True)
     calibrated: list[Path] = []
     for file in files:
         try:

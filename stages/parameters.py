@@ -11,7 +11,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from calwebbd.stages.errors import ParameterError
@@ -66,6 +66,15 @@ def check(pipelines: Sequence[Pipeline], layers: Sequence[Layer]) -> None:
                 raise ParameterError(f"{layer.origin} sets step {name!r}, which this version does not have")
             steps = ", ".join(sorted(known))
             raise ParameterError(f"{layer.origin} sets step {name!r}, which is none of {steps}")
+
+
+def concerning(pipeline: Pipeline, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Layers made for several pipelines, with the settings of this one's steps only."""
+    own = {step.name for step in pipeline.steps} | set(pipeline.lacking)
+    return tuple(
+        replace(layer, settings={name: values for name, values in layer.settings.items() if name in own})
+        for layer in layers
+    )
 
 
 def effective(step: Step, layers: Sequence[Layer]) -> Effective:

@@ -20,7 +20,7 @@ from calwebbd.stages.exposure import Exposure
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_header, read_image, read_ramp
 from calwebbd.stages.names import PRODUCTS, product_path, split_suffix
-from calwebbd.stages.parameters import Layer, check
+from calwebbd.stages.parameters import Layer, check, concerning
 from calwebbd.stages.run import Run, StepRecord, StopAfter
 from calwebbd.stages.step import Pipeline, Step
 from calwebbd.stages.verify import verify
@@ -60,6 +60,7 @@ class Options:
     context : ``jwst_NNNN.pmap``, ``latest`` or None for CRDS_CONTEXT, else the latest
     save_steps : write the exposure after each step as ``…_<step>.fits``
     stop_after : end after this step, and write what it gave
+    chained : the settings are for several pipelines, and have been checked
     """
 
     output_dir: Path = field(default_factory=Path)
@@ -67,6 +68,7 @@ class Options:
     layers: tuple[Layer, ...] = ()
     save_steps: bool = False
     stop_after: str | None = None
+    chained: bool = False
     report: Report = lambda step, state: None
 
 
@@ -120,13 +122,17 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
 
     start = time.perf_counter()
     kernels.warm()
-    check([pipeline], options.layers)
-    if options.stop_after and options.stop_after not in {step.name for step in pipeline.steps}:
-        raise ParameterError(f"{pipeline.name} has no step {options.stop_after!r} to stop after")
+    layers = concerning(pipeline, options.layers) if options.chained else options.layers
+    check([pipeline], layers)
+    stop_after = options.stop_after
+    if stop_after and stop_after not in {step.name for step in pipeline.steps}:
+        if not options.chained:
+            raise ParameterError(f"{pipeline.name} has no step {stop_after!r} to stop after")
+        stop_after = None
     for path in task.science:
         _check(path)
     header = read_header(task.science[0])
-    run = Run(pipeline, header, crds.literal_context(options.context), options.layers, options.stop_after)
+    run = Run(pipeline, header, crds.literal_context(options.context), layers, stop_after)
     run.report = options.report
     writer = _Writer(task, run.context, options.output_dir)
     if options.save_steps:

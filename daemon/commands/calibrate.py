@@ -58,7 +58,14 @@ def run_process(args: argparse.Namespace) -> int:
 
     warm_if_needed()
     with progress(len(args.files)) as report:
-        options = Options(args.output_dir, args.context, layers, args.save_steps, args.stop_after, report)
+        options = Options(
+            output_dir=args.output_dir,
+            context=args.context,
+            layers=layers,
+            save_steps=args.save_steps,
+            stop_after=args.stop_after,
+            report=report,
+        )
         for outcome in process_through(
             [Path(f) for f in args.files], args.pipeline, args.through, options, failed
         ):

@@ -1,6 +1,7 @@
 """The library's front door: files in, products out, as the header or the association says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,20 @@ def test_a_chain_goes_on_to_the_mosaic(night: list[Path], crds_environment: Path
     assert {p.path.name for p in outcomes[-1].products if p.suffix == "crf"} == {
         f"jw01234001001_02101_0000{n}_nrca1_o001_crf.fits" for n in (1, 2)
     }
+
+
+def test_settings_of_a_chain_reach_the_pipeline_they_are_for(uncal: Path, tmp_path: Path) -> None:
+    settings = parse_settings(["jump.rejection_threshold=5", "resample.pixfrac=0.8"])
+    options = Options(tmp_path, layers=(Layer("command line", settings),))
+    rates, calibrated = process_through([uncal], None, "image2", options, _raise)
+    used = {step.name: step.parameters for outcome in (rates, calibrated) for step in outcome.steps}
+    assert used["jump"]["rejection_threshold"] == [5.0, "command line"]
+    assert used["resample"]["pixfrac"] == [0.8, "command line"]
+    stopped = list(process_through([uncal], None, "image2", replace(options, stop_after="photom"), _raise))
+    assert [p.suffix for outcome in stopped for p in outcome.products] == ["rate", "rateints", "photom"]
+    wrong = Options(tmp_path, layers=(Layer("command line", parse_settings(["jmup.skip=true"])),))
+    with pytest.raises(ParameterError, match="step 'jmup'"):
+        list(process_through([uncal], None, "image2", wrong, _raise))
 
 
 def test_an_association_names_its_products_and_their_groups(
