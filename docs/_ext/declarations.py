@@ -66,6 +66,8 @@ def pipeline_page(pipeline: Pipeline) -> str:
         "Writes": literals(pipeline.writes),
         "Parameter reference": f"``{pipeline.pars}``",
     }
+    if pipeline.lacking:
+        facts["Not in this version, recorded as skipped"] = literals(tuple(pipeline.lacking))
     module = pipeline.function.__module__
     parts = [
         heading(pipeline.name, "="),
