@@ -16,6 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _leave_the_user_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Services that tests start are not those of the user's questions."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ.pop("CALWEBBD_CONFIG", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _importable_by_child_processes() -> None:
     """Processes that tests start import this checkout, whatever is installed."""
     known = os.environ.get("PYTHONPATH")

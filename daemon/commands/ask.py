@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calwebbd.daemon import places
 from calwebbd.daemon.commands import Common, Verbs
 from calwebbd.daemon.errors import CommandError
 
 if TYPE_CHECKING:
     from calwebbd.daemon.ask import Ask
-
-CONFIG = Path("/etc/calwebbd/calwebbd.toml")
 
 
 def add(verbs: Verbs, common: Common) -> None:
@@ -24,7 +22,8 @@ def add(verbs: Verbs, common: Common) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"of the service; default: CALWEBBD_CONFIG, else ./calwebbd.toml, else {CONFIG}",
+        help="of the service; default: CALWEBBD_CONFIG, ./calwebbd.toml, that of the last run, or "
+        f"{places.SYSTEM}",
     )
     asking.add_argument("--json", action="store_true", help="print JSON")
 
@@ -44,7 +43,7 @@ def _answer(args: argparse.Namespace, question: Callable[[Ask], Any], say: Calla
     from calwebbd.daemon import ask, config
 
     try:
-        settings = config.load(_config(args.config))
+        settings = config.load(places.configuration(args.config))
         with ask.asking(settings.folders.database) as records:
             answer = question(records)
     except (config.ConfigError, ask.Unknown) as error:
@@ -54,16 +53,6 @@ def _answer(args: argparse.Namespace, question: Callable[[Ask], Any], say: Calla
     else:
         say(answer)
     return 0
-
-
-def _config(asked: Path | None) -> Path:
-    """The configuration asked for, of the environment, of this folder or of the system."""
-    if asked:
-        return asked
-    if "CALWEBBD_CONFIG" in os.environ:
-        return Path(os.environ["CALWEBBD_CONFIG"])
-    here = Path("calwebbd.toml")
-    return here if here.exists() else CONFIG
 
 
 def _status(answer: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ def add(verbs: Verbs, common: Common) -> None:
 
 def run_service(args: argparse.Namespace) -> int:
     """Serve until stopped, or with ``--once`` until nothing is left to do."""
-    from calwebbd.daemon import config, logs
+    from calwebbd.daemon import config, logs, places
     from calwebbd.daemon.commands.calibrate import warm_apart
     from calwebbd.daemon.errors import CommandError
     from calwebbd.daemon.instance import AlreadyRunning
@@ -35,6 +35,7 @@ def run_service(args: argparse.Namespace) -> int:
         settings = config.load(args.config)
         logs.setup(settings.log.level, settings.log.file)
         warm_apart()
+        places.remember(args.config)
         Service(settings).run(once=args.once)
     except (config.ConfigError, AlreadyRunning) as error:
         raise CommandError(str(error)) from error
