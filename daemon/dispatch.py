@@ -45,10 +45,6 @@ class Listed(msgspec.Struct, frozen=True):
     source: Input
 
     @property
-    def pipeline(self) -> str:
-        return self.asn.asn_type.lower().removeprefix("tso-")
-
-    @property
     def roles(self) -> dict[str, str]:
         return {Path(m.expname).name: m.exptype for m in self.asn.products[0].members}
 
@@ -172,8 +168,7 @@ class Dispatch:
     def _list(self, seen: Seen, asn: Association, now: float) -> None:
         """A dropped-in association: its members, and no others, make its products."""
         known = seen.known
-        pipeline = asn.asn_type.lower().removeprefix("tso-")
-        if pipeline not in PIPELINES - {"detector1"}:
+        if asn.pipeline not in PIPELINES - {"detector1"}:
             reason = f"asn_type is {asn.asn_type!r}: no pipeline of this version makes its products"
             self.records.quarantine(known.path, seen.stamp, reason, now)
             return
@@ -181,7 +176,7 @@ class Dispatch:
             one = msgspec.structs.replace(asn, products=(product,))
             payload = encode(Listed(one, Input(known.path, known.sha256, "asn")))
             names = [Path(member.expname).name for member in product.members]
-            group = f"{pipeline}:{product.name}"
+            group = f"{asn.pipeline}:{product.name}"
             self.store.list_group(group, payload, names, now)
             for name in names:
                 found = self.records.named(name)
@@ -198,7 +193,7 @@ class Dispatch:
         )
         science = next(name for name, role in listed.roles.items() if role == "science")
         made_of = tuple(sorted(inputs, key=lambda source: source.path.name))
-        work = self._work(listed.pipeline, product.name, made_of, self._header(science))
+        work = self._work(listed.asn.pipeline, product.name, made_of, self._header(science))
         changes = {"asn": msgspec.to_builtins(asn), "asn_name": listed.source.path.name}
         return msgspec.structs.replace(work, **changes)
 

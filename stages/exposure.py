@@ -80,7 +80,7 @@ class Exposure:
     """What every kind of exposure has.
 
     `metadata` holds what has no keyword, by its dotted path in the JWST metadata
-    tree (``meta.resample.kernel``). `group_id` and `file` say where it came from.
+    tree (``meta.resample.kernel``); `file` is where it was read from.
     """
 
     header: Header

@@ -7,9 +7,9 @@ pipelines; `pipeline_for` offers only those that this version has.
 from typing import NamedTuple
 
 from calwebbd.stages.header import Header, flag, integer, text
+from calwebbd.stages.pipelines import NAMES
 
-#: what this version can run; `stages.pipelines` holds them, but imports their kernels too
-PIPELINES = frozenset({"detector1", "image2", "image3"})
+PIPELINES = frozenset(NAMES)  #: what this version can run
 
 DARKS = frozenset(
     {"NRC_DARK", "MIR_DARKALL", "MIR_DARKIMG", "MIR_DARKMRS", "NIS_DARK", "NRS_DARK", "FGS_DARK"}

@@ -19,6 +19,7 @@ from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
 from calwebbd.stages.exposure import Exposure
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_header, read_image, read_ramp
+from calwebbd.stages.groups import GROUP_ID
 from calwebbd.stages.names import PRODUCTS, product_path, split_suffix
 from calwebbd.stages.parameters import Layer, check, concerning
 from calwebbd.stages.run import Run, StepRecord, StopAfter
@@ -131,20 +132,19 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         stop_after = None
     for path in task.science:
         _check(path)
-    header = read_header(task.science[0])
-    run = Run(pipeline, header, crds.literal_context(options.context), layers, stop_after)
-    run.report = options.report
-    writer = _Writer(task, run.context, options.output_dir)
+    context = crds.literal_context(options.context)
+    exposures = [_read(path, pipeline, task) for path in task.science]
+    run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
+    writer = _Writer(task, context, options.output_dir)
     if options.save_steps:
         run.keep = writer.keep
-    exposures = [_read(path, pipeline, task) for path in task.science]
     run.record_lacking(exposures)
     products = _apply(run, pipeline, exposures)
     for suffix, product in products.items():
         writer.write(suffix, product)
     return Outcome(
         pipeline.name,
-        run.context,
+        context,
         task.name,
         task.science,
         tuple(writer.written),
@@ -164,9 +164,8 @@ def _tasks(file: Path, asn: Association | None) -> Iterator[Task]:
 
 
 def _of_association(asn: Association) -> str | None:
-    """image3 for asn_type image3, and so on; None where the type says nothing."""
-    kind = asn.asn_type.lower().removeprefix("tso-").removeprefix("nrslamp-")
-    return kind if kind not in ("", "none", "user_built") else None
+    """The pipeline that its type names; None where the type says nothing."""
+    return asn.pipeline if asn.pipeline not in ("", "none", "user_built") else None
 
 
 def _check(path: Path) -> None:
@@ -204,7 +203,7 @@ def _read(path: Path, pipeline: Pipeline, task: Task) -> Exposure:
         raise
     exposure.header.update(task.keywords())
     if path in task.groups:
-        exposure.metadata["meta.group_id"] = task.groups[path]
+        exposure.metadata[GROUP_ID] = task.groups[path]
     return exposure
 
 

@@ -42,6 +42,11 @@ class Association(Struct, frozen=True, kw_only=True):
     target: str = "none"
     products: tuple[Product, ...]
 
+    @property
+    def pipeline(self) -> str:
+        """That makes the products, by asn_type: image2 for image2 and tso-image2, and so on."""
+        return self.asn_type.lower().removeprefix("tso-").removeprefix("nrslamp-")
+
 
 def load_asn(path: Path) -> Association:
     """Read an association and check it.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from calwebbd.stages.associations.asn import UNDEGRADED, Association, Member, Product
-from calwebbd.stages.exptypes import PIPELINES, stage3
+from calwebbd.stages.exptypes import stage3
 from calwebbd.stages.header import Header, flag, text
 from calwebbd.stages.names import level3_name, level3_optics
 
@@ -45,7 +45,7 @@ def level3_key(header: Header) -> GroupKey | None:
     """
     pipeline = stage3(header)
     program, observation = text(header, "PROGRAM"), text(header, "OBSERVTN")
-    if pipeline != "image3" or pipeline not in PIPELINES or flag(header, "IS_PSF"):
+    if pipeline != "image3" or flag(header, "IS_PSF"):
         return None
     if not program or not observation:
         return None
