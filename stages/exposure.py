@@ -6,6 +6,7 @@ is the largest thing in memory and exists once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,13 +81,15 @@ class Exposure:
     """What every kind of exposure has.
 
     `metadata` holds what has no keyword, by its dotted path in the JWST metadata
-    tree (``meta.resample.kernel``); `file` is where it was read from.
+    tree (``meta.resample.kernel``); `file` is where it was read from. `byproducts` are
+    what steps made beside their result, by suffix (``fitopt``), to be written with it.
     """
 
     header: Header
     sci: Float
     metadata: dict[str, Any] = field(default_factory=dict, kw_only=True)
     file: str = field(default="", kw_only=True)
+    byproducts: dict[str, Exposure] = field(default_factory=dict, kw_only=True)
 
     @property
     def subarray(self) -> Subarray:
@@ -111,6 +114,10 @@ class Ramp(Exposure):
     int_times: Table | None = None
     group: Table | None = None
     average_dark_current: Float | float = 0.0
+
+    def integrations(self) -> Iterator[tuple[Float, GroupDQ]]:
+        """Each integration's sci and groupdq, (ngroups, ny, nx): views."""
+        yield from zip(self.sci, self.groupdq, strict=True)
 
 
 @dataclass(eq=False)

@@ -140,7 +140,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         run.keep = writer.keep
     run.record_lacking(exposures)
     products = _apply(run, pipeline, exposures)
-    for suffix, product in products.items():
+    for suffix, product in (products | run.byproducts).items():
         writer.write(suffix, product)
     return Outcome(
         pipeline.name,

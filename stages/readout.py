@@ -10,22 +10,19 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Float, Header, Ramp
 
 SIZE = 2048  # pixels along each side of a near-infrared detector
 BORDER = 4  # of them, reference pixels at each edge
 
 
-def require_conventional(ramp: Ramp) -> None:
-    """Raise InputError unless the near-infrared detector was read pixel by pixel, once a frame."""
-    header = ramp.header
-    if header.text("INSTRUME") == "MIRI":
-        raise InputError("the read-out of MIRI is not supported")
-    if "IRS2" in header.text("READPATT"):
-        raise InputError(f"the IRS2 read-out (READPATT {header.text('READPATT')}) is not supported")
-    if "MSTR_RD1" in header or header.integer("SSTR_NST", 0) > 0:
-        raise InputError(f"the multistripe read-out (SUBARRAY {header.text('SUBARRAY')}) is not supported")
+def is_miri(header: Header) -> bool:
+    return header.text("INSTRUME") == "MIRI"
+
+
+def is_irs2(header: Header) -> bool:
+    """Whether NIRSpec read reference pixels between the others."""
+    return "IRS2" in header.text("READPATT")
 
 
 def zero_frame(ramp: Ramp) -> Float | None:

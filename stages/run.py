@@ -47,6 +47,7 @@ class Run:
     layers : settings, weak to strong, without the ``pars-`` references
     report : called as (step name, "start" or status) for progress
     keep : called with (step, result) after each step that changed something, for ``--save-steps``
+    byproducts : what steps made beside their results, by suffix
     """
 
     pipeline: Pipeline
@@ -57,6 +58,7 @@ class Run:
     report: Callable[[str, str], None] = lambda step, state: None
     keep: Callable[[Step, Any], None] | None = None
     records: list[StepRecord] = field(default_factory=list)
+    byproducts: dict[str, Exposure] = field(default_factory=dict)
     _settings: list[Layer] | None = None
 
     def record_lacking(self, exposures: Iterable[Exposure]) -> None:
@@ -108,6 +110,8 @@ class Run:
         for each in _each(result):
             each.header[step.keyword] = "SKIPPED" if any(each is one for one in skipped) else status
             each.header.update(_reference_keywords(files))
+            self.byproducts |= each.byproducts
+            each.byproducts.clear()
         self._record(step, settings, status, reason, time.perf_counter() - start, files)
         if self.keep and status == "COMPLETE":
             self.keep(step, result)

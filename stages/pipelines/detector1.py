@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calwebbd.stages.exposure import Exposure, Ramp
+from calwebbd.stages.readout import is_miri
 from calwebbd.stages.run import Run
 from calwebbd.stages.step import pipeline
 from calwebbd.stages.steps.dark_current import dark_current
@@ -17,7 +18,9 @@ from calwebbd.stages.steps.refpix import refpix
 from calwebbd.stages.steps.saturation import saturation
 from calwebbd.stages.steps.superbias import superbias
 
-NIR = (group_scale, dq_init, saturation, ipc, superbias, refpix, linearity, dark_current, jump)
+NIR = (group_scale, dq_init, saturation, ipc, superbias, refpix, linearity, dark_current)
+MIRI = (group_scale, dq_init, saturation, ipc, linearity, dark_current, refpix)
+BOTH = (jump,)
 # ramp_fit: a Ramp becomes (rate, rateints)
 RATES = (gain_scale,)
 LACKING = {
@@ -31,12 +34,13 @@ LACKING = {
 @pipeline(
     reads=("uncal", "ramp"),
     writes=("rate", "rateints", "ramp"),
-    steps=(*NIR, ramp_fit, *RATES),
+    steps=tuple(dict.fromkeys((*MIRI, *NIR, *BOTH, ramp_fit, *RATES))),
     lacking=LACKING,
 )
 def detector1(run: Run, ramp: Ramp) -> dict[str, Exposure]:
     """Correct a ramp and fit its slope (specification detector1 §2)."""
-    ramp = run.steps(NIR, ramp)
+    ramp = run.steps(MIRI if is_miri(ramp.header) else NIR, ramp)
+    ramp = run.steps(BOTH, ramp)
     fitted = run.step(ramp_fit, ramp)
     if isinstance(fitted, Ramp):  # ramp_fit was skipped
         return {"ramp": fitted}

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float, Header, Ramp
 from calwebbd.stages.kernels import in_threads
-from calwebbd.stages.readout import require_conventional
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step
 
@@ -97,7 +96,6 @@ def dark_current(ramp: Ramp, references: References, params: DarkCurrentParams) 
 
     Source: specification detector1 §3 dark_current.
     """
-    require_conventional(ramp)
     reference = references["dark"]
     ramp.average_dark_current = average_dark_current(reference, params.average_dark_current)
     science = _frames(ramp.header, ramp.sci.shape[1])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from calwebbd.stages.exposure import Float, Ramp, Subarray
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.kernels.convolution import convolve
-from calwebbd.stages.readout import BORDER, SIZE, require_conventional
+from calwebbd.stages.readout import BORDER, SIZE
 from calwebbd.stages.references import References
 from calwebbd.stages.step import NoParams, step
 
@@ -48,7 +48,6 @@ def deconvolve(sci: Float, kernel: Float, window: Window) -> None:
 @step(keyword="S_IPC", references=("ipc",))
 def ipc(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Correct interpixel capacitance."""
-    require_conventional(ramp)
     reference = references["ipc"]
     kernel = reference.floats(cut=len(reference.shape()) == 4)
     deconvolve(ramp.sci, kernel, without_reference_pixels(ramp.subarray))

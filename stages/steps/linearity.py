@@ -9,7 +9,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
 from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.kernels.polynomial import evaluate, evaluate_means, make_identity
-from calwebbd.stages.readout import require_conventional, zero_frame
+from calwebbd.stages.readout import zero_frame
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import NoParams, step
 
@@ -54,7 +54,6 @@ def correct_averages(sci: Float, groupdq: GroupDQ, coeffs: Float, inverse: Float
 @step(keyword="S_LINEAR", references=("linearity",))
 def linearity(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Correct nonlinear response, for each frame of averaged groups where that is known."""
-    require_conventional(ramp)
     reference = references["linearity"]
     dq = reference.dq()
     coeffs, replaced = _coefficients(reference, "COEFFS", dq)

@@ -11,7 +11,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
 from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.kernels.crossing import first_crossings, flag_from_first
-from calwebbd.stages.readout import require_conventional, zero_frame
+from calwebbd.stages.readout import zero_frame
 from calwebbd.stages.references import References
 from calwebbd.stages.step import step
 
@@ -123,7 +123,6 @@ def blank_zero_frame(zeroframe: Float, threshold: Float, grow: int) -> None:
 @step(keyword="S_SATURA", references=("saturation",), optional=("superbias",), params=SaturationParams)
 def saturation(ramp: Ramp, references: References, params: SaturationParams) -> Ramp:
     """Flag saturated groups and their neighbours."""
-    require_conventional(ramp)
     threshold, dq = references["saturation"].floats(), references["saturation"].dq()
     usable_thresholds(threshold, dq)
     checked = (dq & flags.NO_SAT_CHECK) == 0
@@ -133,7 +132,7 @@ def saturation(ramp: Ramp, references: References, params: SaturationParams) -> 
     bias = (
         references["superbias"].floats() if second and "superbias" in references else np.zeros_like(threshold)
     )
-    for sci, groupdq in zip(ramp.sci, ramp.groupdq, strict=True):
+    for sci, groupdq in ramp.integrations():
         first = flag_crossings(sci, groupdq, threshold, grow)
         if params.use_readpatt and nframes > 1:
             flag_partial(sci, groupdq, threshold, checked, first, nframes, grow)

@@ -6,7 +6,7 @@ import numpy as np
 
 from calwebbd.stages.exposure import Float, Ramp
 from calwebbd.stages.kernels import by_rows
-from calwebbd.stages.readout import require_conventional, zero_frame
+from calwebbd.stages.readout import zero_frame
 from calwebbd.stages.references import References
 from calwebbd.stages.step import NoParams, step
 
@@ -29,7 +29,6 @@ def subtract_bias(sci: Float, bias: Float) -> None:
 @step(keyword="S_SUPERB", references=("superbias",))
 def superbias(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Subtract the bias pattern from all groups."""
-    require_conventional(ramp)
     reference = references["superbias"]
     bias = reference.floats()
     subtract_bias(ramp.sci, bias)

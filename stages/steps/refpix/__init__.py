@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, Ramp
-from calwebbd.stages.readout import SIZE, corner, require_conventional, to_detector, zero_frame
+from calwebbd.stages.readout import SIZE, corner, to_detector, zero_frame
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.refpix.amplifiers import (
@@ -19,7 +19,6 @@ from calwebbd.stages.steps.refpix.sirs import SideKernels, side_kernels
 @step(keyword="S_REFPIX", optional=("sirskernel",), params=RefPixParams)
 def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
     """Subtract what the reference pixels show."""
-    require_conventional(ramp)
     sub = ramp.subarray
     if not (0 <= sub.x <= SIZE - sub.nx and 0 <= sub.y <= SIZE - sub.ny):
         raise Skip(f"the subarray, at {sub.x}, {sub.y}, of {sub.nx} x {sub.ny}, is not within the detector")
