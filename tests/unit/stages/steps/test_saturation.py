@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
 
-from calwebbd.stages.errors import InputError
 from calwebbd.stages.flags import AD_FLOOR, DO_NOT_USE, NO_SAT_CHECK, SATURATED
 from calwebbd.stages.kernels.crossing import first_crossings, flag_from_first
 from calwebbd.stages.steps.saturation import (
@@ -146,12 +145,6 @@ def test_the_step_binds_reference_parameters_and_frames(tmp_path: Path) -> None:
     assert result.groupdq[0, :, 0].tolist() == [[0, 0], [DO_NOT_USE, 0], [SATURATED, 0]]
     assert result.zeroframe.tolist() == [[[0.5, 0]]]
     assert (result.pixeldq == 8).all()
-
-
-@pytest.mark.parametrize("keywords", [{"READPATT": "NRSIRS2"}, {"INSTRUME": "MIRI"}, {"MSTR_RD1": 1}])
-def test_other_readouts_are_refused_by_name(keywords: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=r"IRS2|MIRI|multistripe"):
-        saturation.function(make_ramp(np.ones((1, 1, 1, 1)), **keywords), {}, SaturationParams())
 
 
 cubes = arrays.arrays(np.float32, (3, 5, 4), elements=st.sampled_from([-1.0, 0, 1, 50, 99, 100, 200, np.nan]))
