@@ -8,16 +8,21 @@ written beside its final place, and renamed.
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from asdf import AsdfFile
+from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import walk_schema
 
 from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic, Ramp, Table, Value
+from calwebbd.stages.fits.output import write_hdus
+from calwebbd.stages.scratch import Cube
 
 RAMP = {"sci": "data"} | {name: name for name in ("pixeldq", "groupdq", "zeroframe", "refout")}
 IMAGE = {"sci": "data"} | {
@@ -31,11 +36,15 @@ MOSAIC = {"sci": "data"} | {
 def write(product: Exposure, path: Path) -> Path:
     """Write `product` as `path`, atomically; its FILENAME becomes the file's own name."""
     model_type, names = _model(product)
+    cubes: dict[str, Cube] = {}
     with model_type(_tree(product, model_type)) as model:
         if isinstance(product, Mosaic) and product.hdrtab is not None:
             model.add_schema_entry("hdrtab", _header_table_schema(product.hdrtab))
         for ours, theirs in names.items():
             value = getattr(product, ours)
+            if isinstance(value, Cube):
+                cubes[ours.upper()] = value
+                value = np.zeros(value.shape, value.dtype)  # takes no memory until it is touched
             if value is not None:
                 setattr(model, theirs, value)
         if isinstance(product, Ramp):
@@ -46,11 +55,19 @@ def write(product: Exposure, path: Path) -> Path:
         model.meta.filename = path.name
         partial = path.with_name(f".{path.name}.partial.fits")
         try:
-            model.to_fits(partial, overwrite=True)
+            _save(model, partial, cubes)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
     return path
+
+
+def _save(model: Any, path: Path, cubes: Mapping[str, Cube]) -> None:
+    model.on_save(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Card is too long")
+        hdus = fits_support.to_fits(model._instance, model.schema)
+    write_hdus(hdus, path, cubes)
 
 
 def load_schemas() -> None:

@@ -1,0 +1,139 @@
+"""Cubes too large for memory: kept in a file without a name, read and written a part at a time.
+
+Plain reads and writes, not a mapping: mapped pages would count as memory of the
+process, and cost more to come by than their data to copy.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from calwebbd.stages.threads import in_threads
+
+PIECE = 8 << 20  # bytes that a thread copies at once
+
+_folder: list[Path] = []  # where cubes are kept, the innermost last
+
+
+@contextmanager
+def folder(path: Path) -> Any:
+    """Keep cubes in this folder, which should be on a disk, not in memory, as long as the context lasts."""
+    _folder.append(path)
+    try:
+        yield
+    finally:
+        _folder.pop()
+
+
+class Cube:
+    """An array on disk, worked on a few of its first axis, or a few rows, at a time.
+
+    shape : (n, ..., ny, nx)
+    source : gives planes ``start:stop`` of the first axis until they have been written; without
+        one they are zero
+    It vanishes with the object, or with the process.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        source: Callable[[int, int], NDArray[Any]] | None = None,
+    ) -> None:
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self._source = source
+        self._written = np.full(shape[0], source is None)
+        self._file = tempfile.TemporaryFile(dir=_folder[-1] if _folder else None, buffering=0)
+        os.ftruncate(self._file.fileno(), self.nbytes)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+        """All of it, in memory."""
+        return self.read(0, len(self)).astype(dtype or self.dtype, copy=False)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Planes ``start:stop`` of the first axis, as an array of their own."""
+        if self._source and not self._written[start:stop].any():
+            return self._source(start, stop)
+        self._settle(start, stop)
+        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        self._copy(os.preadv, out, start)
+        return out
+
+    def write(self, start: int, planes: NDArray[Any]) -> None:
+        """Put planes back from `start` on."""
+        self._copy(os.pwritev, np.ascontiguousarray(planes, self.dtype), start)
+        self._written[start : start + len(planes)] = True
+
+    def read_rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``start:stop`` of every plane: (n, ..., stop - start, nx)."""
+        self._settle(0, len(self))
+        out = np.empty((*self.shape[:-2], stop - start, self.shape[-1]), self.dtype)
+        self._copy_rows(os.preadv, out, start)
+        return out
+
+    def write_rows(self, start: int, rows: NDArray[Any]) -> None:
+        """Put rows of every plane back from `start` on."""
+        self._settle(0, len(self))
+        self._copy_rows(os.pwritev, np.ascontiguousarray(rows, self.dtype), start)
+
+    def _settle(self, start: int, stop: int) -> None:
+        """Write what has only been in the source."""
+        for n in range(start, stop):
+            if self._source and not self._written[n]:
+                self.write(n, self._source(n, n + 1))
+
+    def _copy(self, call: Callable[..., int], planes: NDArray[Any], start: int) -> None:
+        view = planes.reshape(-1).view(np.uint8)
+        offset = start * (self.nbytes // len(self))
+        in_threads(
+            [
+                partial(self._transfer, call, view[n : n + PIECE].data, offset + n)
+                for n in range(0, view.nbytes, PIECE)
+            ]
+        )
+
+    def _copy_rows(self, call: Callable[..., int], rows: NDArray[Any], start: int) -> None:
+        ny, nx = self.shape[-2:]
+        planes = rows.reshape(-1, rows.shape[-2] * nx).view(np.uint8)
+        plane, first = ny * nx * self.dtype.itemsize, start * nx * self.dtype.itemsize
+
+        def some(begin: int, end: int) -> None:
+            for n in range(begin, end):
+                self._transfer(call, planes[n].data, n * plane + first)
+
+        many = max(1, PIECE // planes[0].nbytes)
+        in_threads([partial(some, n, min(n + many, len(planes))) for n in range(0, len(planes), many)])
+
+    def _transfer(self, call: Callable[..., int], view: memoryview, offset: int) -> None:
+        while len(view):
+            done = call(self._file.fileno(), [view], offset)
+            if not done:
+                raise OSError("the scratch file ends too early")
+            view, offset = view[done:], offset + done
+
+
+def cube(shape: tuple[int, ...], dtype: DTypeLike, *, on_disk: bool) -> Any:
+    """An array in memory, its values undefined, or a cube on disk."""
+    return Cube(shape, dtype) if on_disk else np.empty(shape, dtype)
