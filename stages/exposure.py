@@ -7,11 +7,13 @@ is the largest thing in memory and exists once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from calwebbd.stages.scratch import Cube, in_parts
 
 Float = NDArray[np.float32]
 GroupDQ = NDArray[np.uint8]
@@ -104,7 +106,12 @@ class Ramp(Exposure):
     groupdq : as sci
     pixeldq : (ny, nx)
     zeroframe : (nints, ny, nx), DN; 0 means bad
+    refout : (nints, ngroups, ny, nx / 4), DN; MIRI's reference output
     average_dark_current : (ny, nx) or scalar, e-/s; set by dark_current
+    first : how many integrations of the exposure's file come before these
+
+    Of a ramp that is too long for memory the cubes are on disk (`scratch.Cube`); steps get
+    some integrations at a time, as a ramp of its own, or walk through them.
     """
 
     groupdq: GroupDQ
@@ -114,10 +121,28 @@ class Ramp(Exposure):
     int_times: Table | None = None
     group: Table | None = None
     average_dark_current: Float | float = 0.0
+    first: int = 0
+
+    CUBES: ClassVar = ("sci", "groupdq", "zeroframe", "refout")
+
+    @property
+    def stored(self) -> bool:
+        """Whether the cubes are on disk."""
+        return isinstance(self.sci, Cube)
 
     def integrations(self) -> Iterator[tuple[Float, GroupDQ]]:
-        """Each integration's sci and groupdq, (ngroups, ny, nx): views."""
-        yield from zip(self.sci, self.groupdq, strict=True)
+        """Each integration's sci and groupdq, (ngroups, ny, nx), to be read and changed in place."""
+        return ((sci[0], groupdq[0]) for sci, groupdq in in_parts(self.sci, self.groupdq, each=1))
+
+    def part(self, start: int, stop: int) -> Ramp:
+        """Some of the integrations, in memory, with flags of their own."""
+        cubes = {name: getattr(self, name) for name in self.CUBES}
+        read: dict[str, Any] = {
+            name: None if cube is None else cube.read(start, stop) for name, cube in cubes.items()
+        }
+        return replace(
+            self, header=self.header.copy(), pixeldq=self.pixeldq.copy(), first=self.first + start, **read
+        )
 
 
 @dataclass(eq=False)

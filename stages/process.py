@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from calwebbd.stages import crds, pipelines
+from calwebbd.stages import crds, pipelines, scratch
 from calwebbd.stages.associations import Association, load_asn, member_path
 from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
 from calwebbd.stages.exposure import Exposure
@@ -133,13 +133,15 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
     for path in task.science:
         _check(path)
     context = crds.literal_context(options.context)
-    exposures = [_read(path, pipeline, task) for path in task.science]
-    run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
-    writer = _Writer(task, context, options.output_dir)
-    if options.save_steps:
-        run.keep = writer.keep
-    run.record_lacking(exposures)
-    products = _apply(run, pipeline, exposures)
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    with scratch.folder(options.output_dir):
+        exposures = [_read(path, pipeline, task) for path in task.science]
+        run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
+        writer = _Writer(task, context, options.output_dir)
+        if options.save_steps:
+            run.keep = writer.keep
+        run.record_lacking(exposures)
+        products = _apply(run, pipeline, exposures)
     for suffix, product in (products | run.byproducts).items():
         writer.write(suffix, product)
     return Outcome(
@@ -229,7 +231,6 @@ class _Writer:
         """One product under the task's name; several under their own, with the association's id."""
         from calwebbd.stages.fits.write import write
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         if isinstance(product, Exposure):
             named = [(product_path(self.folder / f"{self.task.name}_uncal", suffix), product)]
         else:

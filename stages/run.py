@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from calwebbd.stages import crds
 from calwebbd.stages.errors import CalibrationError, InputError, ReferenceMissing
-from calwebbd.stages.exposure import Exposure, Header
+from calwebbd.stages.exposure import Exposure, Header, Ramp
 from calwebbd.stages.parameters import Effective, Layer, effective
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Pipeline, Skip, Step
+from calwebbd.stages.stream import in_parts, together
 
 Status = Literal["COMPLETE", "SKIPPED"]
 
@@ -70,10 +71,34 @@ class Run:
                 self.records.append(StepRecord(name, keyword, "SKIPPED", "not in this version", 0.0, {}, {}))
 
     def steps(self, steps: Iterable[Step], exposure: Any) -> Any:
-        """Apply steps one after the other."""
-        for step in steps:
-            exposure = self.step(step, exposure)
+        """Apply steps one after the other; to a ramp on disk where they can, to a part of it at a time."""
+        if not (isinstance(exposure, Ramp) and exposure.stored):
+            for step in steps:
+                exposure = self.step(step, exposure)
+            return exposure
+        for some in together(steps, exposure, apart=bool(self.keep or self.stop_after)):
+            if some[0].whole(exposure):
+                exposure = self.step(some[0], exposure)
+            else:
+                exposure = self._in_parts(some, exposure)
         return exposure
+
+    def _in_parts(self, steps: Sequence[Step], ramp: Ramp) -> Ramp:
+        self.all_layers()  # once, not for each part
+        shown = replace(self, keep=None, stop_after=None, records=[])
+        rest = replace(shown, report=lambda step, state: None)
+        runs: list[Run] = []
+
+        def apply(part: Ramp) -> Ramp:
+            runs.append(replace(rest if runs else shown, records=[]))
+            done: Ramp = runs[-1].steps(steps, part)
+            return done
+
+        ramp = in_parts(apply, ramp)
+        for records in zip(*(run.records for run in runs), strict=True):
+            self.records.append(replace(records[0], seconds=sum(r.seconds for r in records)))
+        self._after(steps[-1], self.records[-1].status, ramp)
+        return ramp
 
     def step(self, step: Step, exposure: Any, **inputs: Any) -> Any:
         """Apply one step to an exposure, or to a list of them, and record how it ended.
@@ -113,11 +138,14 @@ class Run:
             self.byproducts |= each.byproducts
             each.byproducts.clear()
         self._record(step, settings, status, reason, time.perf_counter() - start, files)
+        self._after(step, status, result)
+        return result
+
+    def _after(self, step: Step, status: Status, result: Any) -> None:
         if self.keep and status == "COMPLETE":
             self.keep(step, result)
         if step.name == self.stop_after:
             raise StopAfter(result)
-        return result
 
     def files(self, step: Step, settings: Effective) -> dict[str, str | None]:
         """Reference file names of a step by type; None where there is none."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import prod
@@ -26,7 +27,7 @@ _folder: list[Path] = []  # where cubes are kept, the innermost last
 
 
 @contextmanager
-def folder(path: Path) -> Any:
+def folder(path: Path) -> Iterator[None]:
     """Keep cubes in this folder, which should be on a disk, not in memory, as long as the context lasts."""
     _folder.append(path)
     try:
@@ -54,8 +55,10 @@ class Cube:
         self.dtype = np.dtype(dtype)
         self._source = source
         self._written = np.full(shape[0], source is None)
-        self._file = tempfile.TemporaryFile(dir=_folder[-1] if _folder else None, buffering=0)
-        os.ftruncate(self._file.fileno(), self.nbytes)
+        self._descriptor, name = tempfile.mkstemp(dir=_folder[-1] if _folder else None)
+        os.unlink(name)
+        weakref.finalize(self, os.close, self._descriptor)
+        os.ftruncate(self._descriptor, self.nbytes)
 
     @property
     def ndim(self) -> int:
@@ -68,7 +71,7 @@ class Cube:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """All of it, in memory."""
         return self.read(0, len(self)).astype(dtype or self.dtype, copy=False)
 
@@ -128,7 +131,7 @@ class Cube:
 
     def _transfer(self, call: Callable[..., int], view: memoryview, offset: int) -> None:
         while len(view):
-            done = call(self._file.fileno(), [view], offset)
+            done = call(self._descriptor, [view], offset)
             if not done:
                 raise OSError("the scratch file ends too early")
             view, offset = view[done:], offset + done
@@ -137,3 +140,34 @@ class Cube:
 def cube(shape: tuple[int, ...], dtype: DTypeLike, *, on_disk: bool) -> Any:
     """An array in memory, its values undefined, or a cube on disk."""
     return Cube(shape, dtype) if on_disk else np.empty(shape, dtype)
+
+
+def in_parts(*arrays: Any, each: int) -> Iterator[tuple[NDArray[Any], ...]]:
+    """So many planes of the first axis of each array at a time, to be changed in place: what
+    becomes of them is kept when the next are asked for."""
+    for start in range(0, len(arrays[0]), each):
+        stop = min(start + each, len(arrays[0]))
+        parts = tuple(a.read(start, stop) if isinstance(a, Cube) else a[start:stop] for a in arrays)
+        yield parts
+        for array, part in zip(arrays, parts, strict=True):
+            if isinstance(array, Cube):
+                array.write(start, part)
+
+
+def in_bands(*arrays: Any, rows: int) -> Iterator[tuple[slice, tuple[NDArray[Any], ...]]]:
+    """So many rows of every plane of each array at a time, with their numbers, to be read only.
+
+    All rows at once of arrays in memory.
+    """
+    ny = arrays[0].shape[-2]
+    if not any(isinstance(a, Cube) for a in arrays):
+        yield slice(0, ny), arrays
+        return
+    for start in range(0, ny, rows):
+        here = slice(start, min(start + rows, ny))
+        yield (
+            here,
+            tuple(
+                a.read_rows(here.start, here.stop) if isinstance(a, Cube) else a[..., here, :] for a in arrays
+            ),
+        )

@@ -40,6 +40,7 @@ class Step:
     optional : CRDS types it uses when there is one
     params : frozen dataclass with the official parameter names and defaults
     skip : True if the step is off unless asked for
+    whole : whether it must have all integrations of a ramp; of others it may get a few at a time
     """
 
     name: str
@@ -49,6 +50,7 @@ class Step:
     optional: tuple[str, ...] = ()
     params: type = NoParams
     skip: bool = False
+    whole: Callable[[Any], bool] = lambda ramp: False
 
     @property
     def summary(self) -> str:
@@ -72,12 +74,14 @@ def step(
     optional: tuple[str, ...] = (),
     params: type = NoParams,
     skip: bool = False,
+    whole: bool | Callable[[Any], bool] = False,
     name: str | None = None,
 ) -> Callable[[Callable[..., Any]], Step]:
     """Declare the function below as a step; its name is the step's unless `name` says otherwise."""
 
     def declare(function: Callable[..., Any]) -> Step:
-        return Step(name or function.__name__, keyword, function, references, optional, params, skip)
+        always = whole if callable(whole) else lambda ramp: bool(whole)
+        return Step(name or function.__name__, keyword, function, references, optional, params, skip, always)
 
     return declare
 

@@ -15,7 +15,6 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from calwebbd.stages.exposure import Float
 from calwebbd.stages.threads import in_threads
 
 ROWS = 512  # that a thread reads at once
@@ -47,7 +46,7 @@ def read_array(
     def read_part(n: int, top: int, bottom: int) -> None:
         part = out[n, top:bottom]
         place = ((start * inner + n) * ny + first + top) * nx * stored.itemsize
-        _fill(file.fileno(), part, offset + place, path, hdu)
+        _fill(file.fileno(), part, offset + place, path, hdu.name)
         part.byteswap(inplace=True)
 
     with open(path, "rb", buffering=0) as file:
@@ -68,32 +67,41 @@ def read_array(
     return native.reshape(((stop - start,) if lead else ()) + lead[1:] + (last - first, nx))
 
 
-def read_planes(path: Path | str, hdu: Any, out: Float) -> None:
-    """Read an image HDU into `out`, (nplanes, ny, nx) float32, plane by plane.
+class Planes:
+    """The planes of an open image HDU, (ny, nx), to be read a few at a time, also once it is closed."""
 
-    The whole is never in memory twice. Raises OSError if the file ends too early.
-    """
-    header = hdu.header
-    kind = "f" if header["BITPIX"] < 0 else "i"
-    stored = np.dtype(f">{kind}{abs(header['BITPIX']) // 8}")
-    zero = np.float32(header.get("BZERO", 0))
+    def __init__(self, path: Path | str, hdu: Any) -> None:
+        header = hdu.header
+        self.path, self.name = path, hdu.name
+        self.shape = tuple(header[f"NAXIS{n}"] for n in range(header["NAXIS"], 0, -1))
+        kind = "f" if header["BITPIX"] < 0 else "u" if header["BITPIX"] == 8 else "i"
+        self.stored = np.dtype(f">{kind}{abs(header['BITPIX']) // 8}")
+        self.zero = header.get("BZERO", 0)
+        self.offset = hdu.fileinfo()["datLoc"]
 
-    def read_plane(n: int) -> None:
-        raw = np.empty(out.shape[1:], stored)
-        _fill(file.fileno(), raw, hdu.fileinfo()["datLoc"] + n * raw.nbytes, path, hdu)
-        np.add(raw, zero, out=out[n], casting="unsafe")
+    def read(self, out: NDArray[Any], first: int = 0) -> None:
+        """Into `out`, (nplanes, ny, nx), from plane `first` on, one by one: the raw whole is never there.
 
-    with open(path, "rb", buffering=0) as file:
-        in_threads([partial(read_plane, n) for n in range(len(out))])
+        Raises OSError if the file ends too early.
+        """
+        zero = out.dtype.type(self.zero)
+
+        def read_plane(n: int) -> None:
+            raw = np.empty(out.shape[1:], self.stored)
+            _fill(file.fileno(), raw, self.offset + (first + n) * raw.nbytes, self.path, self.name)
+            np.add(raw, zero, out=out[n], casting="unsafe")
+
+        with open(self.path, "rb", buffering=0) as file:
+            in_threads([partial(read_plane, n) for n in range(len(out))])
 
 
-def _fill(descriptor: int, array: NDArray[Any], offset: int, path: Path | str, hdu: Any) -> None:
+def _fill(descriptor: int, array: NDArray[Any], offset: int, path: Path | str, name: str) -> None:
     """Read the array's bytes from `offset` on; any number of threads may do so at once."""
     view = array.data.cast("B")
     while len(view):
         got = os.preadv(descriptor, [view], offset)
         if not got:
-            raise OSError(f"{path} ends inside extension {hdu.name}")
+            raise OSError(f"{path} ends inside extension {name}")
         view, offset = view[got:], offset + got
 
 

@@ -68,7 +68,7 @@ def _put_piece(descriptor: int, piece: NDArray[Any], place: int) -> None:
         piece = piece ^ piece.dtype.type(1 << (8 * piece.itemsize - 1))
     if sys.byteorder == "little" and piece.itemsize > 1:
         piece = piece.byteswap()
-    _put(descriptor, memoryview(np.ascontiguousarray(piece)).cast("B"), place)
+    _put(descriptor, np.ascontiguousarray(piece).view(np.uint8).data, place)
 
 
 def _put(descriptor: int, content: bytes | memoryview, place: int) -> int:

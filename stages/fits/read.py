@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,21 @@ import asdf
 import numpy as np
 from asdf.exceptions import AsdfConversionWarning
 from astropy.io import fits
+from numpy.typing import NDArray
 
+from calwebbd.stages import scratch
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Float, Header, Image, Ramp, Table
-from calwebbd.stages.fits.arrays import open_fits, read_array, read_planes, read_table
+from calwebbd.stages.fits.arrays import Planes, open_fits, read_array, read_table
 
 STRUCTURE = {  # keywords of the file, not of the exposure
     *("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "EXTVER"),
     *("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM", "COMMENT", "HISTORY", "LONGSTRN", "INHERIT", ""),
     *(f"NAXIS{n}" for n in range(1, 6)),
 }
+
+IN_MEMORY = 256 << 20  # bytes of samples and their flags; longer exposures are kept on disk
+SAMPLE = 5  # bytes: float32, and a byte of flags
 
 
 def read_header(path: Path | str) -> Header:
@@ -38,14 +44,15 @@ def read_ramp(path: Path | str) -> Ramp:
         sci = hdus["SCI"]
         if sci.header["NAXIS"] != 4:
             raise InputError(f"SCI has {sci.header['NAXIS']} axes, a ramp has 4", file=str(path))
-        cube = _ramp_cube(path, sci)
+        shape, header = Planes(path, sci).shape, _header(hdus)
+        stored = shape[0] > 1 and prod(shape) * SAMPLE > IN_MEMORY and header.integer("SSTR_NST", 0) == 0
         return Ramp(
-            header=_header(hdus),
-            sci=cube,
-            groupdq=_array(path, hdus, "GROUPDQ", np.zeros(cube.shape, np.uint8)),
-            pixeldq=_array(path, hdus, "PIXELDQ", np.zeros(cube.shape[-2:], np.uint32)),
-            zeroframe=_float(path, hdus, "ZEROFRAME"),
-            refout=_float(path, hdus, "REFOUT"),
+            header=header,
+            sci=_cube(path, hdus, "SCI", np.float32, stored),
+            groupdq=_cube(path, hdus, "GROUPDQ", np.uint8, stored, shape),
+            pixeldq=_array(path, hdus, "PIXELDQ", np.zeros(shape[-2:], np.uint32)),
+            zeroframe=_cube(path, hdus, "ZEROFRAME", np.float32, stored),
+            refout=_cube(path, hdus, "REFOUT", np.float32, stored),
             int_times=_table(hdus, "INT_TIMES"),
             group=_table(hdus, "GROUP"),
             average_dark_current=_array(path, hdus, "AVDRKCUR", 0.0),
@@ -107,12 +114,32 @@ def _cards(header: fits.Header) -> dict[str, Any]:
     }
 
 
-def _ramp_cube(path: Path | str, sci: Any) -> Float:
-    """SCI as float32, group by group, so that raw and float exist together only for one."""
-    header = sci.header
-    cube = np.empty(tuple(header[f"NAXIS{n}"] for n in (4, 3, 2, 1)), np.float32)
-    read_planes(path, sci, cube.reshape(-1, *cube.shape[2:]))
-    return cube
+def _cube(
+    path: Path | str,
+    hdus: Any,
+    name: str,
+    dtype: type[np.generic],
+    stored: bool,
+    default: tuple[int, ...] | None = None,
+) -> Any:
+    """An extension with integrations along its first axis; zeros of the default shape if it is not there.
+
+    It is converted plane by plane, so that raw and result exist together only for one; if it
+    is to be stored, it stays in the file until steps change it.
+    """
+    if name not in hdus or hdus[name].header["NAXIS"] == 0:
+        if default is None:
+            return None
+        return scratch.Cube(default, dtype) if stored else np.zeros(default, dtype)
+    planes = Planes(path, hdus[name])
+    per_integration = prod(planes.shape[1:-2])
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        out = np.empty((stop - start, *planes.shape[1:]), dtype)
+        planes.read(out.reshape(-1, *planes.shape[-2:]), start * per_integration)
+        return out
+
+    return scratch.Cube(planes.shape, dtype, read) if stored else read(0, planes.shape[0])
 
 
 def _array(path: Path | str, hdus: Any, name: str, default: Any) -> Any:

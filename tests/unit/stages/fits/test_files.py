@@ -1,5 +1,6 @@
 """Exposures to and from files: nothing is lost, and products are what the schemas say."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from calwebbd.stages.exposure import Image
 from calwebbd.stages.fits import read_header, read_image, read_ramp
 from calwebbd.stages.fits.arrays import open_fits, read_array
 from calwebbd.stages.fits.write import write
+from calwebbd.stages.scratch import Cube
 
 if TYPE_CHECKING:
     from calwebbd.stages.simulate import Simulation
@@ -97,10 +99,34 @@ def test_a_product_appears_whole_or_not_at_all(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(datamodels.ImageModel, "to_fits", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space"):
         write(an_image(read_ramp(uncal), 8, 6), tmp_path / "x_rate.fits")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_planes_on_disk_are_written_like_those_in_memory(uncal: Path, tmp_path: Path) -> None:
+    image = an_image(read_ramp(uncal), 3, 8, 6)
+    image.sci = np.arange(144, dtype=np.float32).reshape(3, 8, 6)
+    image.dq = np.arange(144, dtype=np.uint32).reshape(3, 8, 6) << 24
+    expected = read_image(write(image, tmp_path / "a_rateints.fits"))
+    for name in ("sci", "dq"):
+        cube = Cube((3, 8, 6), getattr(image, name).dtype)
+        cube.write(0, getattr(image, name))
+        setattr(image, name, cube)
+    found = read_image(write(image, tmp_path / "b_rateints.fits"))
+    for name in ("sci", "err", "dq"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_a_long_exposure_stays_in_its_file(uncal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read_ramp(uncal)
+    monkeypatch.setattr("calwebbd.stages.fits.read.IN_MEMORY", 1)
+    ramp = read_ramp(uncal)
+    assert ramp.stored
+    for name in ("sci", "groupdq", "zeroframe"):
+        assert isinstance(getattr(ramp, name), Cube)
+        np.testing.assert_array_equal(np.asarray(getattr(ramp, name)), getattr(expected, name))
 
 
 def test_what_is_not_the_product_expected_is_refused_by_name(uncal: Path, tmp_path: Path) -> None:

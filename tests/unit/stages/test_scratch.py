@@ -1,0 +1,82 @@
+"""Cubes on disk: what is written is read, in whatever pieces."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calwebbd.stages import scratch
+from calwebbd.stages.scratch import Cube, in_bands, in_parts
+
+SHAPE = (5, 3, 7, 4)
+VALUES = np.arange(5 * 3 * 7 * 4, dtype=np.float32).reshape(SHAPE)
+
+
+def filled() -> Cube:
+    cube = Cube(SHAPE, np.float32)
+    cube.write(0, VALUES)
+    return cube
+
+
+def test_a_new_cube_is_zero_and_has_its_shape() -> None:
+    cube = Cube((2, 3), np.uint8)
+    assert (len(cube), cube.ndim, cube.nbytes) == (2, 2, 6)
+    assert not np.asarray(cube).any()
+
+
+@given(st.integers(0, 4), st.integers(1, 5))
+def test_planes_come_back_as_they_were_written(start: int, count: int) -> None:
+    stop = min(start + count, 5)
+    assert np.array_equal(filled().read(start, stop), VALUES[start:stop])
+
+
+@given(st.integers(0, 6), st.integers(1, 7))
+def test_rows_of_all_planes_come_back_as_they_were_written(start: int, count: int) -> None:
+    stop = min(start + count, 7)
+    cube = filled()
+    rows = cube.read_rows(start, stop)
+    assert np.array_equal(rows, VALUES[..., start:stop, :])
+    cube.write_rows(start, -rows)
+    expected = VALUES.copy()
+    expected[..., start:stop, :] *= -1
+    assert np.array_equal(np.asarray(cube), expected)
+
+
+def test_planes_come_from_the_source_until_they_are_written() -> None:
+    cube = Cube(SHAPE, np.float32, lambda start, stop: VALUES[start:stop].copy())
+    cube.write(1, np.zeros((2, 3, 7, 4)))
+    expected = VALUES.copy()
+    expected[1:3] = 0
+    assert np.array_equal(cube.read(0, 5), expected)
+    assert np.array_equal(cube.read_rows(2, 4), expected[..., 2:4, :])
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_changes_of_parts_are_kept(stored: bool) -> None:
+    array = filled() if stored else VALUES.copy()
+    sizes = []
+    for (part,) in in_parts(array, each=2):
+        sizes.append(len(part))
+        part += 1
+    assert sizes == [2, 2, 1]
+    assert np.array_equal(np.asarray(array), VALUES + 1)
+
+
+def test_bands_of_what_is_in_memory_are_all_of_it() -> None:
+    ((rows, (band,)),) = in_bands(VALUES, rows=2)
+    assert (rows, band is VALUES) == (slice(0, 7), True)
+
+
+def test_bands_of_a_cube_cover_its_rows_once() -> None:
+    bands = [(rows, band) for rows, (band,) in in_bands(filled(), rows=3)]
+    assert [rows for rows, _ in bands] == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert np.array_equal(np.concatenate([band for _, band in bands], axis=-2), VALUES)
+
+
+def test_cubes_leave_no_file(tmp_path: Path) -> None:
+    with scratch.folder(tmp_path):
+        cube = filled()
+    assert np.asarray(cube).sum() == VALUES.sum()
+    assert not list(tmp_path.iterdir())
