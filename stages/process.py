@@ -108,13 +108,18 @@ def process(
 def process_file(file: Path, name: str | None, options: Options) -> list[Outcome]:
     """`process` with its options in one piece."""
     try:
-        asn = load_asn(file) if file.suffix == ".json" else None
-        tasks = list(_tasks(file, asn))
-        pipeline = pipelines.load(name or (asn and _of_association(asn)) or _of_file(file))
+        pipeline, tasks = tasks_of(file, name)
         return [run_task(task, pipeline, options) for task in tasks]
     except CalibrationError as error:
         error.file = error.file or str(file)
         raise
+
+
+def tasks_of(file: Path, name: str | None) -> tuple[Pipeline, list[Task]]:
+    """The pipeline for a file, that of this name or by its header, and the products it is to make."""
+    asn = load_asn(file) if file.suffix == ".json" else None
+    tasks = list(_tasks(file, asn))
+    return pipelines.load(name or (asn and _of_association(asn)) or _of_file(file)), tasks
 
 
 def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:

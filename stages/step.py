@@ -96,6 +96,7 @@ class Pipeline:
         write none); they are recorded as skipped
     combines : True if it takes a list of exposures, False if one
     function : (run, exposure or exposures) -> products by suffix
+    chosen : those of the steps that an exposure of this header is taken through, in order
     """
 
     name: str
@@ -105,11 +106,16 @@ class Pipeline:
     function: Callable[..., Any]
     lacking: Mapping[str, str] = field(default_factory=dict)
     combines: bool = False
+    chosen: Callable[[Any], Sequence[Step]] | None = None
 
     @property
     def pars(self) -> str:
         """CRDS type of the pipeline's parameter reference."""
         return f"pars-{self.name}pipeline"
+
+    def steps_for(self, header: Any) -> Sequence[Step]:
+        """The steps that an exposure of this header is taken through, in order."""
+        return self.chosen(header) if self.chosen else self.steps
 
     def step(self, name: str) -> Step:
         """KeyError if the pipeline has no such step."""
@@ -126,10 +132,12 @@ def pipeline(
     steps: tuple[Step, ...],
     lacking: Mapping[str, str] | None = None,
     combines: bool = False,
+    chosen: Callable[[Any], Sequence[Step]] | None = None,
 ) -> Callable[[Callable[..., Any]], Pipeline]:
     """Declare the function below as the pipeline of its name."""
 
     def declare(function: Callable[..., Any]) -> Pipeline:
-        return Pipeline(function.__name__, reads, writes, steps, function, lacking or {}, combines)
+        name = function.__name__
+        return Pipeline(name, reads, writes, steps, function, lacking or {}, combines, chosen)
 
     return declare

@@ -8,11 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calwebbd.daemon.commands import Common, Verbs
 from calwebbd.daemon.errors import CommandError
+
+if TYPE_CHECKING:
+    from calwebbd.stages.process import Options
 
 
 def add(verbs: Verbs, common: Common) -> None:
@@ -34,6 +38,10 @@ def add(verbs: Verbs, common: Common) -> None:
     process.add_argument(
         "--threads", type=int, metavar="N", help="default: CALWEBBD_THREADS, else all processors"
     )
+    process.add_argument(
+        "--explain", action="store_true", help="say which steps, references and parameters, and run nothing"
+    )
+    process.add_argument("--json", action="store_true", help="with --explain: print JSON")
     process.set_defaults(run=run_process)
 
     warm = verbs.add_parser("warm", parents=[common], help="compile all kernels, once for this version")
@@ -56,21 +64,39 @@ def run_process(args: argparse.Namespace) -> int:
         nonlocal code
         code = max(code, complain(error, args.debug))
 
+    options = Options(
+        output_dir=args.output_dir,
+        context=args.context,
+        layers=layers,
+        save_steps=args.save_steps,
+        stop_after=args.stop_after,
+    )
+    if args.explain:
+        return explain(args, options)
     warm_if_needed()
     with progress(len(args.files)) as report:
-        options = Options(
-            output_dir=args.output_dir,
-            context=args.context,
-            layers=layers,
-            save_steps=args.save_steps,
-            stop_after=args.stop_after,
-            report=report,
-        )
+        options = replace(options, report=report)
         for outcome in process_through(
             [Path(f) for f in args.files], args.pipeline, args.through, options, failed
         ):
             for product in outcome.products:
                 print(product.path)
+    return code
+
+
+def explain(args: argparse.Namespace, options: Options) -> int:
+    """Say what would be done with every file."""
+    from calwebbd.daemon.cli import complain
+    from calwebbd.daemon.commands.explain import show
+    from calwebbd.stages.explain import explain_through
+
+    code, plans = 0, []
+    for file in args.files:
+        try:
+            plans += explain_through(Path(file), args.pipeline, args.through, options)
+        except Exception as error:
+            code = max(code, complain(error, args.debug))
+    show(plans, as_json=args.json)
     return code
 
 

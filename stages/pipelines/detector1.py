@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from calwebbd.stages.exposure import Exposure, Ramp
+from calwebbd.stages.exposure import Exposure, Header, Ramp
 from calwebbd.stages.readout import is_miri
 from calwebbd.stages.run import Run
-from calwebbd.stages.step import pipeline
+from calwebbd.stages.step import Step, pipeline
 from calwebbd.stages.steps.dark_current import dark_current
 from calwebbd.stages.steps.dq_init import dq_init
 from calwebbd.stages.steps.gain_scale import gain_scale
@@ -31,11 +31,16 @@ LACKING = {
 }
 
 
+def steps_for(header: Header) -> tuple[Step, ...]:
+    return (*(MIRI if is_miri(header) else NIR), *BOTH, ramp_fit, *RATES)
+
+
 @pipeline(
     reads=("uncal", "ramp"),
     writes=("rate", "rateints", "ramp"),
     steps=tuple(dict.fromkeys((*MIRI, *NIR, *BOTH, ramp_fit, *RATES))),
     lacking=LACKING,
+    chosen=steps_for,
 )
 def detector1(run: Run, ramp: Ramp) -> dict[str, Exposure]:
     """Correct a ramp and fit its slope (specification detector1 §2)."""

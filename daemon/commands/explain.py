@@ -1,0 +1,33 @@
+"""What ``process --explain`` prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from calwebbd.stages.explain import Plan, Planned
+
+
+def show(plans: Sequence[Plan], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([dataclasses.asdict(plan) for plan in plans], indent=2, default=str))
+        return
+    for plan in plans:
+        print(f"{plan.product}: {plan.pipeline}, {plan.context}")
+        for step in plan.steps:
+            print("\n".join(lines(step)))
+
+
+def lines(step: Planned) -> list[str]:
+    """A step with its references, and below it its parameters with where they come from."""
+    head = f"  {step.name}" + (f": not run, {step.skip}" if step.skip else "")
+    files = [f"      {kind}: {file}" for kind, file in step.references.items()]
+    parameters = [
+        f"      {name} = {value}  ({origin})"
+        for name, (value, origin) in step.parameters.items()
+        if name != "skip"
+    ]
+    return [head, *files, *parameters]
