@@ -62,11 +62,10 @@ def _image(product: Path) -> tuple[Float, str]:
     with open_fits(product) as hdus:
         sci = hdus["SCI"]
         unit = str(sci.header.get("BUNIT", "DN"))
-        array = read_array(product, sci, planes=slice(0, 1) if sci.header["NAXIS"] > 2 else None)
-    array = array.astype(np.float32)
-    if array.ndim == 4:
-        return array[0, -1] - array[0, 0], unit
-    return array.reshape(array.shape[-2:]), unit
+        axes = sci.header["NAXIS"]
+        shown = sci.header["NAXIS3"] if axes == 4 else 1
+        array = read_array(product, sci, planes=slice(0, shown) if axes > 2 else None).astype(np.float32)
+    return array[-1] - array[0] if axes == 4 else array.reshape(array.shape[-2:]), unit
 
 
 def _limits(image: Float) -> tuple[float, float]:

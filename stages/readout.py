@@ -14,6 +14,7 @@ from calwebbd.stages.exposure import Float, Header, Ramp
 
 SIZE = 2048  # pixels along each side of a near-infrared detector
 BORDER = 4  # of them, reference pixels at each edge
+MIRI_ROWS, MIRI_COLUMNS = 1024, 1032  # of MIRI's detectors, of which BORDER columns at the left and right
 
 
 def is_miri(header: Header) -> bool:
@@ -23,6 +24,11 @@ def is_miri(header: Header) -> bool:
 def is_irs2(header: Header) -> bool:
     """Whether NIRSpec read reference pixels between the others."""
     return "IRS2" in header.text("READPATT")
+
+
+def first_integration(header: Header) -> int:
+    """Number, from 1, that the first integration of a file has in its exposure."""
+    return header.integer("INTSTART", 1)
 
 
 def zero_frame(ramp: Ramp) -> Float | None:

@@ -47,7 +47,7 @@ class Reference:
             return tuple(header[f"NAXIS{n}"] for n in range(header["NAXIS"], 0, -1))
 
     def array(self, name: str = "SCI", *, planes: slice | None = None, cut: bool = True) -> NDArray[Any]:
-        """An extension's array; `planes` along its first axis only, where there are more than two."""
+        """An extension's array, or some of its planes, counted through all its other axes."""
         with self._open() as hdus:
             if name not in hdus:
                 raise ReferenceMissing(f"{self.path.name} has no extension {name}")

@@ -211,6 +211,7 @@ def _pars_tree(name: str, context: str) -> Any:
 #: R_ keywords that are not the first six letters of the type.
 R_KEYWORDS = {
     "chromcorr": "R_CHRCOR",
+    "emicorr": "R_MIREMI",
     "filteroffset": "R_FILOFF",
     "sirskernel": "R_SIRSKL",
     "specwcs": "R_SPCWCS",

@@ -26,7 +26,8 @@ def read_array(
 ) -> NDArray[Any]:
     """The array of an open astropy image HDU, unsigned where BZERO says so, C-ordered.
 
-    planes : along the first axis, for arrays of three or more axes
+    planes : of an array of three or more axes, counted through all but the last two; the
+        result then has three axes
     rows : along the last axis but one
     """
     header = hdu.header
@@ -38,14 +39,13 @@ def read_array(
     ny, nx = shape[-2:]
     first, last, _ = (rows or slice(None)).indices(ny)
     lead = shape[:-2]
-    start, stop, _ = (planes or slice(None)).indices(lead[0]) if lead else (0, 1, 1)
-    inner = int(np.prod(lead[1:], dtype=int))
-    count = (stop - start) * inner
+    start, stop, _ = (planes or slice(None)).indices(int(np.prod(lead, dtype=int)))
+    count = stop - start
     out = np.empty((count, last - first, nx), stored)
 
     def read_part(n: int, top: int, bottom: int) -> None:
         part = out[n, top:bottom]
-        place = ((start * inner + n) * ny + first + top) * nx * stored.itemsize
+        place = ((start + n) * ny + first + top) * nx * stored.itemsize
         _fill(file.fileno(), part, offset + place, path, hdu.name)
         part.byteswap(inplace=True)
 
@@ -64,7 +64,7 @@ def read_array(
         native ^= unsigned(header["BZERO"])  # adding BZERO is flipping the top bit
     elif header.get("BZERO", 0) or header.get("BSCALE", 1) != 1:
         native = native * header.get("BSCALE", 1) + header.get("BZERO", 0)
-    return native.reshape(((stop - start,) if lead else ()) + lead[1:] + (last - first, nx))
+    return native if planes else native.reshape(*lead, last - first, nx)
 
 
 class Planes:

@@ -8,18 +8,25 @@ from calwebbd.stages.run import Run
 from calwebbd.stages.step import Step, pipeline
 from calwebbd.stages.steps.dark_current import dark_current
 from calwebbd.stages.steps.dq_init import dq_init
+from calwebbd.stages.steps.firstframe import firstframe
 from calwebbd.stages.steps.gain_scale import gain_scale
 from calwebbd.stages.steps.group_scale import group_scale
 from calwebbd.stages.steps.ipc import ipc
 from calwebbd.stages.steps.jump import jump
+from calwebbd.stages.steps.lastframe import lastframe
 from calwebbd.stages.steps.linearity import linearity
 from calwebbd.stages.steps.ramp_fit import ramp_fit
 from calwebbd.stages.steps.refpix import refpix
+from calwebbd.stages.steps.reset import reset
+from calwebbd.stages.steps.rscd import rscd
 from calwebbd.stages.steps.saturation import saturation
 from calwebbd.stages.steps.superbias import superbias
 
 NIR = (group_scale, dq_init, saturation, ipc, superbias, refpix, linearity, dark_current)
-MIRI = (group_scale, dq_init, saturation, ipc, linearity, dark_current, refpix)
+MIRI = (
+    *(group_scale, dq_init, saturation, ipc, firstframe, lastframe, reset, linearity, rscd),
+    *(dark_current, refpix),
+)
 BOTH = (jump,)
 # ramp_fit: a Ramp becomes (rate, rateints)
 RATES = (gain_scale,)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float, Header, Ramp
 from calwebbd.stages.kernels import in_threads
+from calwebbd.stages.readout import first_integration
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step
 
@@ -77,6 +78,20 @@ def averaged(planes: Planes, frames: Frames) -> Planes:
     return group
 
 
+def integration_darks(nints: int, ndarks: int, first: int) -> list[tuple[slice, int]]:
+    """Which dark is for which integrations of a file: [(integrations, dark), …].
+
+    Each integration has the dark of its number, and all beyond the last dark have that. In a
+    file that begins with a later integration than the first all have the last one, as in
+    the reference pipeline.
+    """
+    if first > 1:
+        return [(slice(0, nints), ndarks - 1)]
+    alone = min(nints, ndarks - 1)
+    pairs = [(slice(i, i + 1), i) for i in range(alone)]
+    return [*pairs, (slice(alone, nints), ndarks - 1)] if alone < nints else pairs
+
+
 def subtract_dark(sci: Float, dark: Planes) -> None:
     """Subtract the dark of each group, in place, from all integrations.
 
@@ -99,21 +114,26 @@ def dark_current(ramp: Ramp, references: References, params: DarkCurrentParams) 
     reference = references["dark"]
     ramp.average_dark_current = average_dark_current(reference, params.average_dark_current)
     science = _frames(ramp.header, ramp.sci.shape[1])
-    dark = _frames(reference.header, reference.shape()[0])
+    dark = _frames(reference.header, reference.shape()[-3])
     if dark.nframes > science.nframes or dark.groupgap > science.groupgap:
         raise Skip(
             f"the dark's NFRAMES {dark.nframes} or GROUPGAP {dark.groupgap} is greater than "
             f"the exposure's, {science.nframes} and {science.groupgap}"
         )
-    planes = _planes(reference)
-    planes = without_nan(extended(planes, dark.ngroups) if science.total > dark.total else planes)
     same = (dark.nframes, dark.groupgap) == (science.nframes, science.groupgap)
-    groups = planes if same else averaged(planes, science)
-    subtract_dark(ramp.sci, groups)
-    ramp.pixeldq |= reference.dq()
+
+    def groups(k: int) -> Planes:
+        planes = _planes(reference, k)
+        planes = without_nan(extended(planes, dark.ngroups) if science.total > dark.total else planes)
+        return planes if same else averaged(planes, science)
+
+    ndarks = _number(reference)
+    for part, k in integration_darks(len(ramp.sci), ndarks, first_integration(ramp.header)):
+        subtract_dark(ramp.sci[part], groups(k))
+    ramp.pixeldq |= np.bitwise_or.reduce(reference.dq().reshape(-1, *ramp.pixeldq.shape))
     if params.dark_output:
         made = Frames(max(science.ngroups, dark.ngroups), dark.nframes, dark.groupgap) if same else science
-        _save(reference, groups, made, Path(params.dark_output))
+        _save(reference, [groups(k) for k in range(ndarks)], made, Path(params.dark_output))
     return ramp
 
 
@@ -137,17 +157,27 @@ def _frames(header: Header, ngroups: int) -> Frames:
     return Frames(ngroups, header.integer("NFRAMES"), header.integer("GROUPGAP"))
 
 
-def _planes(reference: Reference) -> Planes:
-    return lambda k: reference.floats(planes=slice(k, k + 1))[0]
+def _number(reference: Reference) -> int:
+    """How many integrations have darks of their own: those of MIRI do."""
+    shape = reference.shape()
+    return shape[0] if len(shape) == 4 else 1
 
 
-def _save(reference: Reference, groups: Planes, frames: Frames, path: Path) -> None:
-    """Write the dark as it was subtracted, in the form of its reference file."""
+def _planes(reference: Reference, k: int) -> Planes:
+    """Those of the k-th dark."""
+    first = k * reference.shape()[-3]
+    return lambda j: reference.floats(planes=slice(first + j, first + j + 1))[0]
+
+
+def _save(reference: Reference, darks: list[Planes], frames: Frames, path: Path) -> None:
+    """Write the darks as they were subtracted, in the form of their reference file."""
     from stdatamodels.jwst import datamodels  # takes a second, and few want it
 
-    with datamodels.DarkModel(reference.path) as model:
-        model.data = np.stack([groups(j) for j in range(frames.ngroups)]).astype(np.float32)
-        model.dq = reference.dq()
+    whole = len(reference.shape()) == 4
+    with (datamodels.DarkMIRIModel if whole else datamodels.DarkModel)(reference.path) as model:
+        data = np.stack([[groups(j) for j in range(frames.ngroups)] for groups in darks]).astype(np.float32)
+        model.data = data if whole else data[0]
+        model.dq = reference.dq().reshape(-1, 1, *data.shape[-2:]) if whole else reference.dq()
         model.meta.exposure.ngroups = frames.ngroups
         model.meta.exposure.nframes = frames.nframes
         model.meta.exposure.groupgap = frames.groupgap

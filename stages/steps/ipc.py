@@ -8,7 +8,7 @@ from typing import NamedTuple
 from calwebbd.stages.exposure import Float, Ramp, Subarray
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.kernels.convolution import convolve
-from calwebbd.stages.readout import BORDER, SIZE
+from calwebbd.stages.readout import BORDER, MIRI_COLUMNS, SIZE, is_miri
 from calwebbd.stages.references import References
 from calwebbd.stages.step import NoParams, step
 
@@ -22,13 +22,15 @@ class Window(NamedTuple):
     x1: int
 
 
-def without_reference_pixels(subarray: Subarray) -> Window:
-    """The part of a subarray that sees light."""
+def without_reference_pixels(subarray: Subarray, *, miri: bool = False) -> Window:
+    """The part of a subarray that sees light; MIRI has reference pixels at the left and right only."""
 
-    def inside(start: int, length: int) -> tuple[int, int]:
-        return max(0, BORDER - start), length - max(0, start + length - (SIZE - BORDER))
+    def inside(start: int, length: int, size: int) -> tuple[int, int]:
+        return max(0, BORDER - start), length - max(0, start + length - (size - BORDER))
 
-    return Window(*inside(subarray.y, subarray.ny), *inside(subarray.x, subarray.nx))
+    if miri:
+        return Window(0, subarray.ny, *inside(subarray.x, subarray.nx, MIRI_COLUMNS))
+    return Window(*inside(subarray.y, subarray.ny, SIZE), *inside(subarray.x, subarray.nx, SIZE))
 
 
 def deconvolve(sci: Float, kernel: Float, window: Window) -> None:
@@ -50,5 +52,5 @@ def ipc(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Correct interpixel capacitance."""
     reference = references["ipc"]
     kernel = reference.floats(cut=len(reference.shape()) == 4)
-    deconvolve(ramp.sci, kernel, without_reference_pixels(ramp.subarray))
+    deconvolve(ramp.sci, kernel, without_reference_pixels(ramp.subarray, miri=is_miri(ramp.header)))
     return ramp

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, Ramp
-from calwebbd.stages.readout import SIZE, corner, to_detector, zero_frame
+from calwebbd.stages.readout import (
+    MIRI_COLUMNS,
+    MIRI_ROWS,
+    SIZE,
+    corner,
+    is_miri,
+    to_detector,
+    zero_frame,
+)
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.refpix.amplifiers import (
@@ -13,12 +21,15 @@ from calwebbd.stages.steps.refpix.amplifiers import (
     correct_four_amplifiers,
     correct_one_amplifier,
 )
+from calwebbd.stages.steps.refpix.miri import correct_by_columns
 from calwebbd.stages.steps.refpix.sirs import SideKernels, side_kernels
 
 
 @step(keyword="S_REFPIX", optional=("sirskernel",), params=RefPixParams)
 def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
     """Subtract what the reference pixels show."""
+    if is_miri(ramp.header):
+        return _miri(ramp, params)
     sub = ramp.subarray
     if not (0 <= sub.x <= SIZE - sub.nx and 0 <= sub.y <= SIZE - sub.ny):
         raise Skip(f"the subarray, at {sub.x}, {sub.y}, of {sub.nx} x {sub.ny}, is not within the detector")
@@ -36,6 +47,15 @@ def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
         zero = zeroframe == 0
         _correct(ramp, zeroframe, kernels, params, first=False)
         zeroframe[zero] = 0.0
+    return ramp
+
+
+def _miri(ramp: Ramp, params: RefPixParams) -> Ramp:
+    if ramp.sci.shape[-2:] != (MIRI_ROWS, MIRI_COLUMNS):
+        raise Skip(f"subarrays of MIRI are not corrected, and this is {ramp.header.text('SUBARRAY')}")
+    bad = (ramp.pixeldq & flags.DO_NOT_USE) != 0
+    for sci, _ in ramp.integrations():
+        correct_by_columns(sci, bad, params)
     return ramp
 
 

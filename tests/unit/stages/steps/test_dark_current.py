@@ -137,3 +137,29 @@ def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         return (copy,)
 
     same_for_any_threads(monkeypatch, work)
+
+
+BY_INTEGRATION = np.array([[1, 3], [2, 6]], np.float32)[:, :, None, None]
+
+
+def test_each_integration_has_its_own_dark_and_later_ones_the_last(tmp_path: Path) -> None:
+    ramp = run(make_ramp(np.full((3, 2, 1, 1), 10)), tmp_path, sci=BY_INTEGRATION)
+    assert ramp.sci[:, :, 0, 0].tolist() == [[9, 7], [8, 4], [8, 4]]
+
+
+def test_one_integration_has_the_first_dark(tmp_path: Path) -> None:
+    ramp = run(make_ramp(np.full((1, 2, 1, 1), 10)), tmp_path, sci=BY_INTEGRATION)
+    assert ramp.sci[:, :, 0, 0].tolist() == [[9, 7]]
+
+
+def test_a_later_segment_has_the_last_dark_throughout(tmp_path: Path) -> None:
+    ramp = run(make_ramp(np.full((2, 2, 1, 1), 10), INTSTART=2), tmp_path, sci=BY_INTEGRATION)
+    assert ramp.sci[:, :, 0, 0].tolist() == [[8, 4], [8, 4]]
+
+
+def test_the_darks_of_all_integrations_are_continued_and_written(tmp_path: Path) -> None:
+    made = tmp_path / "made.fits"
+    ramp = make_ramp(np.full((2, 3, 1, 1), 10))
+    ramp = run(ramp, tmp_path, sci=BY_INTEGRATION, output=str(made))
+    assert ramp.sci[:, :, 0, 0].tolist() == [[9, 7, 5], [8, 4, 0]]
+    assert fits.getdata(made)[:, :, 0, 0].tolist() == [[1, 3, 5], [2, 6, 10]]

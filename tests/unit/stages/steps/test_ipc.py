@@ -121,3 +121,8 @@ def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         return (copy,)
 
     same_for_any_threads(monkeypatch, work)
+
+
+def test_miri_has_reference_pixels_at_the_left_and_right_only() -> None:
+    assert without_reference_pixels(Subarray(0, 0, 1032, 1024), miri=True) == Window(0, 1024, 4, 1028)
+    assert without_reference_pixels(Subarray(0, 528, 72, 416), miri=True) == Window(0, 416, 4, 72)
