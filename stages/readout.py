@@ -26,9 +26,9 @@ def is_irs2(header: Header) -> bool:
     return "IRS2" in header.text("READPATT")
 
 
-def first_integration(header: Header) -> int:
-    """Number, from 1, that the first integration of a file has in its exposure."""
-    return header.integer("INTSTART", 1)
+def first_integration(ramp: Ramp) -> int:
+    """Number, from 1, that the ramp's first integration has in its exposure."""
+    return ramp.header.integer("INTSTART", 1) + ramp.first
 
 
 def zero_frame(ramp: Ramp) -> Float | None:

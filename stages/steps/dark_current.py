@@ -78,18 +78,14 @@ def averaged(planes: Planes, frames: Frames) -> Planes:
     return group
 
 
-def integration_darks(nints: int, ndarks: int, first: int) -> list[tuple[slice, int]]:
-    """Which dark is for which integrations of a file: [(integrations, dark), …].
+def darks_of(first: int, nints: int, ndarks: int) -> list[tuple[slice, int]]:
+    """Which dark is for which of a ramp's integrations: [(integrations, dark), …], counted from 0.
 
-    Each integration has the dark of its number, and all beyond the last dark have that. In a
-    file that begins with a later integration than the first all have the last one, as in
-    the reference pipeline.
+    first : number, from 1, of the first integration in its exposure
+    Each integration has the dark of its number, and all beyond the last dark have that.
     """
-    if first > 1:
-        return [(slice(0, nints), ndarks - 1)]
-    alone = min(nints, ndarks - 1)
-    pairs = [(slice(i, i + 1), i) for i in range(alone)]
-    return [*pairs, (slice(alone, nints), ndarks - 1)] if alone < nints else pairs
+    own = [min(first + i, ndarks) - 1 for i in range(nints)]
+    return [(slice(own.index(k), own.index(k) + own.count(k)), k) for k in range(ndarks) if k in own]
 
 
 def subtract_dark(sci: Float, dark: Planes) -> None:
@@ -128,7 +124,7 @@ def dark_current(ramp: Ramp, references: References, params: DarkCurrentParams) 
         return planes if same else averaged(planes, science)
 
     ndarks = _number(reference)
-    for part, k in integration_darks(len(ramp.sci), ndarks, first_integration(ramp.header)):
+    for part, k in darks_of(first_integration(ramp), len(ramp.sci), ndarks):
         subtract_dark(ramp.sci[part], groups(k))
     ramp.pixeldq |= np.bitwise_or.reduce(reference.dq().reshape(-1, *ramp.pixeldq.shape))
     if params.dark_output:
@@ -177,7 +173,7 @@ def _save(reference: Reference, darks: list[Planes], frames: Frames, path: Path)
     with (datamodels.DarkMIRIModel if whole else datamodels.DarkModel)(reference.path) as model:
         data = np.stack([[groups(j) for j in range(frames.ngroups)] for groups in darks]).astype(np.float32)
         model.data = data if whole else data[0]
-        model.dq = reference.dq().reshape(-1, 1, *data.shape[-2:]) if whole else reference.dq()
+        model.dq = reference.dq()
         model.meta.exposure.ngroups = frames.ngroups
         model.meta.exposure.nframes = frames.nframes
         model.meta.exposure.groupgap = frames.groupgap

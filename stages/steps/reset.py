@@ -32,7 +32,7 @@ def reset(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Subtract the decay after the reset, of this integration or the last one known."""
     reference = references["reset"]
     decay, of = np.empty(0, np.float32), 0
-    for number, (sci, _) in enumerate(ramp.integrations(), first_integration(ramp.header)):
+    for number, (sci, _) in enumerate(ramp.integrations(), first_integration(ramp)):
         wanted = min(number, reference.header.integer("NINTS"))
         if wanted != of:
             decay, of = _decay(reference, wanted, len(sci)), wanted

@@ -11,6 +11,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import GroupDQ, Header, Ramp, Table
 from calwebbd.stages.readout import first_integration
 from calwebbd.stages.references import References
+from calwebbd.stages.scratch import in_parts
 from calwebbd.stages.step import NoParams, Skip, step
 
 LEAST_GROUPS = 3  # the last group is not used, and a slope takes two
@@ -71,7 +72,7 @@ def flag_decay(groupdq: GroupDQ, skip: int) -> NDArray[np.intp]:
     return skipped
 
 
-@step(keyword="S_RSCD", references=("rscd",))
+@step(keyword="S_RSCD", references=("rscd",), whole=True)  # pixels are counted over all integrations
 def rscd(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Flag the first groups, as many as the reference says for the first and for later integrations."""
     ngroups = ramp.sci.shape[1]
@@ -82,11 +83,11 @@ def rscd(ramp: Ramp, references: References, params: NoParams) -> Ramp:
         subarray, readpatt = ramp.header.text("SUBARRAY"), ramp.header.text("READPATT")
         raise Skip(f"the reference has no row for SUBARRAY {subarray} and READPATT {readpatt}")
     skips = affordable(skips, ngroups)
-    here = first_integration(ramp.header)
+    here = first_integration(ramp)
     lowered, none = (np.zeros((2, *ramp.pixeldq.shape), np.bool_) for _ in range(2))
-    for number, (_, groupdq) in enumerate(ramp.integrations(), here):
+    for number, (groupdq,) in enumerate(in_parts(ramp.groupdq, each=1), here):
         later = int(number > 1)
-        skipped = flag_decay(groupdq, skips[later])
+        skipped = flag_decay(groupdq[0], skips[later])
         lowered[later] |= skipped < skips[later]
         none[later] |= (skipped == 0) & (skips[later] > 0)
     ramp.pixeldq[lowered.any(axis=0)] |= np.uint32(flags.FLUX_ESTIMATED)

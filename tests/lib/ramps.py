@@ -49,7 +49,8 @@ def write_reference(folder: Path, kind: str, ramp: Ramp, /, dq: Any = 0, **array
     header.update({k: v for k, v in arrays.items() if k.isupper()})
     hdus = [fits.PrimaryHDU(header=header)]
     hdus += [fits.ImageHDU(np.array(v, np.float32), name=k) for k, v in arrays.items() if not k.isupper()]
-    hdus += [fits.ImageHDU(np.broadcast_to(np.uint32(dq), (sub.ny, sub.nx)), name="DQ")]
+    shape = np.broadcast_shapes(np.shape(dq), (sub.ny, sub.nx))
+    hdus += [fits.ImageHDU(np.broadcast_to(np.asarray(dq, np.uint32), shape), name="DQ")]
     path = folder / f"{kind}.fits"
     fits.HDUList(hdus).writeto(path)
     return References({kind: path}, sub)
