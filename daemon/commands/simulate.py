@@ -19,17 +19,15 @@ def add(verbs: Verbs, common: Common) -> None:
     )
     option = parser.add_argument
     option("directory", type=Path, metavar="DIR", help="where to write")
-    option("--detectors", type=_names, default="NRCA1,NRCALONG", metavar="NAME,…", help="default %(default)s")
-    option("--subarray", type=str.upper, default="SUB160", metavar="NAME", help="default %(default)s")
-    option("--full", action="store_true", help="full frame, the same as --subarray FULL")
     option(
-        "--filters",
-        type=_names,
-        default="F200W,F444W",
-        metavar="NAME,…",
-        help="one a channel; default %(default)s",
-    )
-    option("--readpatt", type=str.upper, default="BRIGHT1", metavar="NAME", help="default %(default)s")
+        "--detectors", "--detector", type=_names, default="NRCA1,NRCALONG", metavar="NAME,…",
+        help="of one instrument, any; default %(default)s",
+    )  # fmt: skip
+    option("--subarray", type=str.upper, metavar="NAME", help="default: one usual for the instrument")
+    option("--full", action="store_true", help="full frame, the same as --subarray FULL")
+    option("--filters", type=_names, default="", metavar="NAME,…", help="one a channel; default F200W,F444W")
+    option("--readpatt", type=str.upper, metavar="NAME", help="default: one usual for the instrument")
+    option("--exp-type", type=str.upper, metavar="TYPE", help="default: that usual for the subarray")
     option("--ngroups", type=int, default=5, metavar="N", help="default %(default)s")
     option("--nints", type=int, default=1, metavar="N", help="default %(default)s")
     option("--dithers", type=int, default=4, metavar="N", help="default %(default)s")
@@ -40,7 +38,7 @@ def add(verbs: Verbs, common: Common) -> None:
         metavar="N",
         help="files an exposure is cut into; default %(default)s",
     )
-    option("--tso", action="store_true", help="a time series: one pointing, NRC_TSIMAGE")
+    option("--tso", action="store_true", help="a time series: one pointing")
     option("--nstars", type=int, metavar="N", help="sources a detector sees; default 60, full frame 800")
     option("--snowballs", type=float, default=0.0, metavar="N", help="in an integration, on the average")
     option(

@@ -7,6 +7,7 @@ import argparse
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.simulate.crds_cache import simulate_cache
 from calwebbd.stages.simulate.effects import Effects
+from calwebbd.stages.simulate.modes import usual
 from calwebbd.stages.simulate.observe import simulate_exposures
 
 
@@ -15,7 +16,9 @@ def main(arguments: argparse.Namespace) -> int:
     unknown = set(arguments.without) - set(vars(Effects()))
     if unknown:
         raise ParameterError(f"{', '.join(sorted(unknown))} is no effect", step="simulate")
-    subarray = "FULL" if arguments.full else arguments.subarray
+    usual_subarray, usual_pattern = usual(arguments.detectors[0])
+    subarray = "FULL" if arguments.full else arguments.subarray or usual_subarray
+    readpatt = arguments.readpatt or usual_pattern
     cache = arguments.directory / "crds"
     if not arguments.no_cache:
         simulate_cache(
@@ -23,6 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
             detectors=arguments.detectors,
             subarrays=[subarray],
             filters=arguments.filters,
+            readpatts=[readpatt],
             seed=arguments.seed,
         )
     made = simulate_exposures(
@@ -33,8 +37,9 @@ def main(arguments: argparse.Namespace) -> int:
         ngroups=arguments.ngroups,
         nints=arguments.nints,
         dithers=arguments.dithers,
-        readpatt=arguments.readpatt,
+        readpatt=readpatt,
         seed=arguments.seed,
+        exp_type=arguments.exp_type,
         tso=arguments.tso,
         segments=arguments.segments,
         nstars=arguments.nstars,

@@ -1,8 +1,9 @@
-"""A CRDS cache that needs no server: references, rules, and two contexts.
+"""A CRDS cache that needs no server: references, rules, and three contexts.
 
 * ``jwst_0001.pmap``: science references; every ``pars-*`` type is N/A, so steps run
   with the defaults of the code;
-* ``jwst_0002.pmap``, the operational one: the same, with parameter references.
+* ``jwst_0002.pmap``, the operational one: the same, with parameter references;
+* ``jwst_0003.pmap``: the same, with every optional step of stage 1 on.
 
 Where no full frame is asked for, references are cut to the subarrays to stay small;
 only the area map is always of the whole detector.
@@ -11,41 +12,22 @@ only the area map is always of the whole detector.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from calwebbd.stages.simulate import mappings, references
-from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, SUBARRAYS, known, window
-from calwebbd.stages.simulate.parameters import PARAMETERS, write_abvegaoffset, write_parameters
-from calwebbd.stages.simulate.reproducible import settle
-from calwebbd.stages.simulate.sensor import make_sensor
+from calwebbd.stages.errors import ParameterError
+from calwebbd.stages.simulate import mappings, optics, references, rules
+from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, Detector, known
+from calwebbd.stages.simulate.modes import exp_types
+from calwebbd.stages.simulate.readout import FAMILIES, SUBARRAYS, Family, window
+from calwebbd.stages.simulate.readout import subarrays as subarrays_of
+from calwebbd.stages.simulate.rules import CONTEXT, PARKEYS, PLACE, READPATT, Writer
+from calwebbd.stages.simulate.sensor import Sensor, make_sensor
 
-DETECTOR, FILTER, PUPIL = "META.INSTRUMENT.DETECTOR", "META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL"
-CHANNEL, MODULE = "META.INSTRUMENT.CHANNEL", "META.INSTRUMENT.MODULE"
-EXP_TYPE, READPATT, SUBARRAY = "META.EXPOSURE.TYPE", "META.EXPOSURE.READPATT", "META.SUBARRAY.NAME"
-
-#: By what each reference type is chosen.
-PARKEYS: dict[str, tuple[str, ...]] = {
-    "mask": (DETECTOR, SUBARRAY),
-    "saturation": (DETECTOR, SUBARRAY),
-    "superbias": (DETECTOR, READPATT, SUBARRAY),
-    "linearity": (DETECTOR, SUBARRAY),
-    "dark": (EXP_TYPE, DETECTOR, SUBARRAY),
-    "gain": (DETECTOR, SUBARRAY),
-    "readnoise": (DETECTOR, READPATT, SUBARRAY),
-    "flat": (DETECTOR, FILTER, PUPIL, SUBARRAY),
-    "ipc": (DETECTOR,),
-    "area": (DETECTOR, FILTER, PUPIL),
-    "photom": (DETECTOR, EXP_TYPE),
-    "distortion": (EXP_TYPE, DETECTOR, CHANNEL),
-    "filteroffset": (CHANNEL, MODULE),
-    "apcorr": (EXP_TYPE,),
-    "abvegaoffset": (),
-    "sirskernel": (),
-}
-CONTEXT = "jwst_0002.pmap"  #: operational
+USUAL_FILTERS = ("F200W", "F444W", "F158M", "OPEN", "F770W")
 MANIFEST = "simulation.json"
 
 
@@ -56,10 +38,14 @@ class Contents:
     seed: int
     detectors: tuple[str, ...]
     subarrays: tuple[str, ...]
-    filters: dict[str, str]  #: by channel, SHORT or LONG
+    filters: dict[str, str]  #: by channel
 
     def filter_of(self, detector: str) -> str:
-        return self.filters[DETECTORS[detector].channel]
+        """N/A for spectrographs."""
+        return self.filters.get(DETECTORS[detector].channel, mappings.NONE)
+
+    def subarrays_of(self, detector: Detector) -> list[str]:
+        return [name for name in self.subarrays if name in subarrays_of(detector)]
 
 
 def contents(cache: Path) -> Contents:
@@ -84,116 +70,120 @@ def simulate_cache(
     *,
     detectors: Sequence[str] = ("NRCA1", "NRCALONG"),
     subarrays: Sequence[str] = ("SUB160",),
-    filters: Sequence[str] = ("F200W", "F444W"),
+    filters: Sequence[str] = (),
+    readpatts: Sequence[str] | None = None,
     seed: int = 1,
     dark_frames: int = references.DARK_FRAMES,
 ) -> Contents:
     """Write the cache into `directory`.
 
-    subarrays : with FULL among them, all but superbias and dark are of the full frame
-    filters : one for each channel in use
+    subarrays : of any of the detectors; with FULL among them, those references that do not
+        depend on how a subarray is read are of the full frame only
+    filters : no more than one for each channel; the usual one for others
+    readpatts : IRS2 and slow patterns need references of their own; all of them if None
     seed : decides what the pixels are like; exposures learn it from the cache
 
-    Raises ParameterError for a name that NIRCam or the simulator does not have.
+    Raises ParameterError for a name that the simulator does not have, and for a detector
+    without subarray.
     """
-    by_channel = {known(FILTERS, name, "filter").channel: name for name in filters}
-    for name in detectors:
-        known(by_channel, known(DETECTORS, name, "detector").channel, "channel that has a filter")
+    by_channel = {known(FILTERS, name, "filter").channel: name for name in (*USUAL_FILTERS, *filters)}
     for name in subarrays:
-        known(SUBARRAYS, name, "subarray")
+        known({sub: None for table in SUBARRAYS.values() for sub in table}, name, "subarray")
     made = Contents(seed, tuple(detectors), tuple(subarrays), by_channel)
-    cache = _Writer(directory)
     for name in detectors:
-        _pixels(cache, made, name, dark_frames)
-        _optics(cache, made, name)
-    _instrument(cache, made)
+        if not made.subarrays_of(known(DETECTORS, name, "detector")):
+            raise ParameterError(f"{name} has no subarray {', '.join(subarrays)}", step="simulate")
+    cache = Writer(directory)
+    for name in detectors:
+        _pixels(cache, made, name, readpatts, dark_frames)
+        _detector(cache, made, name)
+    _instruments(cache, made)
     cache.write_rules()
     (directory / MANIFEST).write_text(json.dumps(asdict(made), indent=1) + "\n")
     return made
 
 
-class _Writer:
-    """Saves references under CRDS names and remembers by what each is to be chosen."""
-
-    def __init__(self, directory: Path) -> None:
-        self.references = directory / "references" / "jwst" / "nircam"
-        self.mappings = directory / "mappings" / "jwst"
-        self.config = directory / "config" / "jwst"
-        for folder in (self.references, self.mappings, self.config):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.rules: dict[str, dict[tuple[str, ...], str]] = {}
-
-    def path(self, reftype: str, match: tuple[str, ...], suffix: str) -> Path:
-        """The next name of that type, noted under its match values."""
-        rules = self.rules.setdefault(reftype, {})
-        rules[match] = f"jwst_nircam_{reftype}_{len(rules) + 1:04d}{suffix}"
-        return self.references / rules[match]
-
-    def add(self, reftype: str, reference: Any, values: Mapping[str, str], suffix: str = ".fits") -> None:
-        """Save a data model; keys missing in `values` match anything."""
-        match = tuple(values.get(key, "N/A") for key in PARKEYS[reftype])
-        references.describe(reference, reftype, values.get(DETECTOR))
-        path = self.path(reftype, match, suffix)
-        reference.save(str(path))
-        reference.close()
-        if suffix == ".asdf":
-            settle(path)
-
-    def write_rules(self) -> None:
-        """Write rmaps and both contexts, with and without parameter references."""
-        for serial in (1, 2):
-            if serial == 2:
-                for step in PARAMETERS:
-                    path = self.path(step.reftype, (references.EXP_TYPES,), ".asdf")
-                    write_parameters(path, step)
-            rmaps = {reftype: f"jwst_nircam_{reftype}_0001.rmap" for reftype in self.rules}
-            for reftype, files in self.rules.items():
-                parkeys = PARKEYS.get(reftype, (EXP_TYPE,))
-                mappings.write_rmap(self.mappings / rmaps[reftype], reftype, parkeys, files)
-            imap = f"jwst_nircam_{serial:04d}.imap"
-            mappings.write_imap(self.mappings / imap, rmaps)
-            mappings.write_pmap(self.mappings / f"jwst_{serial:04d}.pmap", imap)
-        names = [path.name for path in self.mappings.iterdir()]
-        mappings.write_server_config(self.config, CONTEXT, names)
+def _families(instrument: str, subarray: str, readpatts: Sequence[str] | None) -> list[Family]:
+    """Read patterns to make references for: all that read the subarray, or those asked for."""
+    own = [family for family in FAMILIES if family.instrument == instrument]
+    asked = [family for family in own if readpatts is None or family.patterns.keys() & set(readpatts)]
+    return [family for family in asked or own if subarray == "FULL" or not family.full_only]
 
 
-def _pixels(cache: _Writer, made: Contents, name: str, dark_frames: int) -> None:
+def _makers(sensor: Sensor, family: Family, subarray: str, frames: int) -> dict[str, Callable[[], Any]]:
+    """What makes each reference that holds a value for every pixel."""
+    return {
+        **{make.__name__: partial(make, sensor, family) for make in references.PIXELS},
+        "dark": partial(references.dark, sensor, family, subarray, frames),
+        "reset": partial(references.reset, sensor, family),
+    }
+
+
+def _pixels(
+    cache: Writer, made: Contents, name: str, readpatts: Sequence[str] | None, dark_frames: int
+) -> None:
     """References that hold a value for every pixel."""
     detector, filter = DETECTORS[name], made.filter_of(name)
-    full = "FULL" in made.subarrays
-    for subarray in made.subarrays:
-        sensor = make_sensor(detector, window(detector, subarray), filter, made.seed)
-        found = {"dark": references.dark(sensor, subarray, dark_frames)}
-        if subarray == "FULL" or not full:
-            found |= {make.__name__: make(sensor, made.seed) for make in references.PIXELS}
-        found["superbias"] = references.superbias(sensor, made.seed)
-        for reftype, reference in found.items():
-            values = {DETECTOR: name, EXP_TYPE: references.EXP_TYPES, FILTER: filter, PUPIL: "CLEAR"}
-            # those of the full frame serve every subarray, but for these two
-            if reftype in ("superbias", "dark") or not full:
-                values[SUBARRAY] = subarray
-            cache.add(reftype, references.place(reference, sensor, subarray), values)
+    parkeys = PARKEYS[detector.instrument]
+    full = "FULL" in made.subarrays_of(detector)
+    for subarray in made.subarrays_of(detector):
+        place = window(detector, subarray)
+        sensor = make_sensor(detector, place, filter, made.seed)
+        here = {rules.DETECTOR: name, rules.EXP_TYPE: exp_types(detector.instrument)}
+        if detector.instrument == "NIRCAM":
+            here |= {rules.FILTER: filter, rules.PUPIL: "CLEAR"}
+        corner = (place.x + 1, place.y + 1, place.nx, place.ny)
+        here |= {key: str(value) for key, value in zip(PLACE, corner, strict=True)}
+        for n, family in enumerate(_families(detector.instrument, subarray, readpatts)):
+            if len(_families(detector.instrument, "FULL", None)) > 1:
+                here[READPATT] = "|".join(family.patterns)
+            for reftype, make in _makers(sensor, family, subarray, dark_frames).items():
+                own = reftype in references.OWN or (reftype == "gain" and detector.instrument == "NIRSPEC")
+                once = READPATT not in parkeys.get(reftype, ())
+                if reftype not in parkeys or (once and n) or (full and subarray != "FULL" and not own):
+                    continue
+                values = here | ({} if full and not own else {rules.SUBARRAY: subarray})
+                cache.add(detector.instrument, reftype, references.place(make(), sensor, subarray), values)
 
 
-def _optics(cache: _Writer, made: Contents, name: str) -> None:
-    """References of one detector that hold no value a pixel, and the area map."""
-    filter, channel = made.filter_of(name), DETECTORS[name].channel
-    here = {DETECTOR: name, EXP_TYPE: references.EXP_TYPES, CHANNEL: channel}
-    cache.add("ipc", references.ipc(), here)
-    cache.add("area", references.area(name, filter), {**here, FILTER: filter, PUPIL: "CLEAR"})
-    cache.add("photom", references.photom(name, filter), here)
-    cache.add("distortion", references.distortion_reference(name), here, ".asdf")
+def _detector(cache: Writer, made: Contents, name: str) -> None:
+    """References of one detector that hold no value for a pixel, or always for all of them."""
+    detector, filter = DETECTORS[name], made.filter_of(name)
+    instrument = detector.instrument
+    here = {rules.DETECTOR: name, rules.EXP_TYPE: exp_types(instrument), rules.CHANNEL: detector.channel}
+    cache.add(instrument, "ipc", references.ipc(), here)
+    if instrument == "NIRCAM":
+        here |= {rules.FILTER: filter, rules.PUPIL: "CLEAR"}
+        cache.add(instrument, "area", optics.area(name, filter), here)
+        cache.add(instrument, "photom", optics.photom(name, filter), here)
+        cache.add(instrument, "distortion", optics.distortion_reference(name), here, ".asdf")
+    if instrument == "MIRI":
+        cache.add(instrument, "rscd", references.rscd(), here)
+    if instrument == "NIRSPEC" and "FULL" in made.subarrays:
+        whole = make_sensor(detector, window(detector, "FULL"), filter, made.seed)
+        cache.add(instrument, "pictureframe", references.pictureframe(whole), here)
+        traditional, interleaved = ("|".join(f.patterns) for f in FAMILIES if f.instrument == instrument)
+        cache.add(instrument, "refpix", references.refpix(whole), here | {READPATT: interleaved})
+        cache.note(instrument, "refpix", (mappings.NONE, traditional), mappings.NONE)
 
 
-def _instrument(cache: _Writer, made: Contents) -> None:
-    """References that detectors share."""
-    filters = sorted(made.filters.values())
-    types = {EXP_TYPE: references.EXP_TYPES}
-    groups = {(DETECTORS[name].channel, DETECTORS[name].module): name for name in made.detectors}
+def _instruments(cache: Writer, made: Contents) -> None:
+    """References that detectors of an instrument share."""
+    by_instrument: dict[str, list[str]] = {}
+    for name in made.detectors:
+        by_instrument.setdefault(DETECTORS[name].instrument, []).append(name)
+    for instrument, names in by_instrument.items():
+        if "FULL" in made.subarrays and "sirskernel" in PARKEYS[instrument]:
+            cache.add(instrument, "sirskernel", references.sirskernel(names), {}, ".asdf")
+        if instrument == "MIRI":
+            cache.add(instrument, "emicorr", references.emicorr(), {}, ".asdf")
+    nircam = by_instrument.get("NIRCAM", [])
+    groups = {(DETECTORS[name].channel, DETECTORS[name].module): name for name in nircam}
     for (channel, module), name in groups.items():
-        offsets = references.filteroffset(name, [made.filters[channel]])
-        cache.add("filteroffset", offsets, {CHANNEL: channel, MODULE: module}, ".asdf")
-    cache.add("apcorr", references.apcorr(filters), types)
-    write_abvegaoffset(cache.path("abvegaoffset", (), ".asdf"), filters)
-    if "FULL" in made.subarrays:
-        cache.add("sirskernel", references.sirskernel(made.detectors), {}, ".asdf")
+        offsets = optics.filteroffset(name, [made.filters[channel]])
+        here = {rules.CHANNEL: channel, rules.MODULE: module}
+        cache.add("NIRCAM", "filteroffset", offsets, here, ".asdf")
+    if nircam:
+        filters = [made.filters["SHORT"], made.filters["LONG"]]
+        cache.add("NIRCAM", "apcorr", optics.apcorr(filters), {rules.EXP_TYPE: exp_types("NIRCAM")})
+        optics.write_abvegaoffset(cache.path("NIRCAM", "abvegaoffset", (), ".asdf"), filters)

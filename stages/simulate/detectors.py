@@ -1,8 +1,7 @@
-"""NIRCam as the simulator knows it: detectors, subarrays, read patterns and filters.
+"""The detectors of JWST as the simulator knows them, and the filters in front of them.
 
-Pixel positions are zero-based and in the science frame. Places of the detectors on
-the focal plane are those of the SIAF to a few milliarcseconds; subarray corners are
-chosen for plain geometry and are not the flight ones.
+Pixel positions are zero-based and in the science frame. Places of the detectors on the
+focal plane are those of the SIAF, of NIRCam's to a few milliarcseconds, of others' near it.
 """
 
 from __future__ import annotations
@@ -11,13 +10,19 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from calwebbd.stages.errors import ParameterError
-from calwebbd.stages.exposure import Subarray
 
 T = TypeVar("T")
 
-SIDE: Final = 2048  #: pixels on a side of the detector
-BORDER: Final = 4  #: width of the frame of reference pixels
-CLOCK: Final = 1e-5  #: s, time to read one pixel
+SIDE: Final = 2048  #: pixels on a side of a near-infrared detector
+
+#: By how the names of its detectors begin.
+INSTRUMENTS: Final = {"NRC": "NIRCAM", "NRS": "NIRSPEC", "NIS": "NIRISS", "GUI": "FGS", "MIR": "MIRI"}
+
+#: Size of a pixel along x and y, arcsec.
+SCALES: Final = {
+    "SHORT": (0.0310, 0.0312), "LONG": (0.0629, 0.0630), "NIRSPEC": (0.1039, 0.1055),
+    "NIRISS": (0.0656, 0.0658), "FGS": (0.0692, 0.0696), "MIRI": (0.1102, 0.1109),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,22 +43,50 @@ class Detector:
     dark: float  #: e-/s
 
     @property
+    def instrument(self) -> str:
+        return INSTRUMENTS[self.name[:3]]
+
+    @property
+    def miri(self) -> bool:
+        """Whether it is a silicon array of MIRI, which is read in another way."""
+        return self.instrument == "MIRI"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return (1024, 1032) if self.miri else (SIDE, SIDE)
+
+    @property
+    def border(self) -> tuple[int, int]:
+        """Rows and columns of reference pixels at either edge."""
+        return (0, 4) if self.miri else (4, 4)
+
+    @property
     def module(self) -> str:
+        """Of NIRCam."""
         return self.name[3]
 
     @property
     def channel(self) -> str:
+        """That of NIRCam; the other instruments have one, with their name."""
+        if self.instrument != "NIRCAM":
+            return self.instrument
         return "LONG" if self.name.endswith("LONG") else "SHORT"
 
     @property
     def scale(self) -> tuple[float, float]:
         """Size of a pixel along x and y, arcsec."""
-        return (0.0629, 0.0630) if self.channel == "LONG" else (0.0310, 0.0312)
+        return SCALES[self.channel]
 
     @property
     def aperture(self) -> str:
         """Its name in the SIAF, where NRCALONG is NRCA5."""
-        return self.name.replace("LONG", "5")
+        return (
+            self.name.replace("IMAGE", "M")
+            .replace("GUIDER", "FGS")
+            .replace("ALONG", "A5")
+            .replace("BLONG", "B5")
+        )
 
 
 DETECTORS: Final[dict[str, Detector]] = {
@@ -69,21 +102,16 @@ DETECTORS: Final[dict[str, Detector]] = {
         Detector("NRCB3", -53.1238, -457.7804, -0.0656, 1, -2, 488, 1.98, 11.3, 12000, 57800, 0.0017),
         Detector("NRCB4", -52.8182, -525.7273, 0.1390, -1, 2, 489, 2.03, 11.1, 11400, 58200, 0.0018),
         Detector("NRCBLONG", -89.3892, -491.4440, 0.0101, 1, -2, 490, 1.82, 9.2, 9800, 59200, 0.035),
+        Detector("NRS1", 378.77, -428.16, 138.5, 2, 1, 491, 0.996, 9.5, 13000, 60000, 0.0092),
+        Detector("NRS2", 378.77, -428.16, 138.5, -2, -1, 492, 1.137, 9.0, 12000, 60000, 0.0057),
+        Detector("NIS", -290.1, -697.5, -0.5722, -2, -1, 496, 1.61, 11.5, 11000, 60000, 0.02),
+        Detector("GUIDER1", 207.19, -697.5, -1.2508, -2, -1, 497, 1.75, 13.0, 11500, 58000, 0.01),
+        Detector("GUIDER2", 24.43, -697.5, 0.1978, 2, -1, 498, 1.57, 13.0, 11500, 58000, 0.01),
+        Detector("MIRIMAGE", -433.0, -375.0, 4.8354, 1, 2, 493, 3.10, 5.6, 9300, 57000, 0.12),
+        Detector("MIRIFULONG", -503.2, -318.7, 8.0, 1, 2, 494, 3.10, 5.5, 9000, 57000, 0.1),
+        Detector("MIRIFUSHORT", -503.2, -318.7, 8.0, 1, 2, 495, 3.10, 5.5, 9400, 57000, 0.1),
     )
-}
-
-#: Side in pixels. Those ending in P stand in a corner of the detector and hold reference pixels.
-SUBARRAYS: Final[dict[str, int]] = {
-    "FULL": SIDE, "SUB640": 640, "SUB320": 320, "SUB160": 160, "SUB400P": 400, "SUB160P": 160, "SUB64P": 64,
 }  # fmt: skip
-
-#: Frames averaged on board into a group, frames left out after it.
-READ_PATTERNS: Final[dict[str, tuple[int, int]]] = {
-    "RAPID": (1, 0), "BRIGHT1": (1, 1), "BRIGHT2": (2, 0), "SHALLOW2": (2, 3), "SHALLOW4": (4, 1),
-    "MEDIUM2": (2, 8), "MEDIUM8": (8, 2), "DEEP2": (2, 18), "DEEP8": (8, 12),
-}  # fmt: skip
-
-INSET: Final = 8  #: pixels between the inner subarrays and the edge of the detector
 
 
 @dataclass(frozen=True)
@@ -91,7 +119,7 @@ class Filter:
     """A filter, its image of a star and its throughput."""
 
     name: str
-    channel: str
+    channel: str  #: of NIRCam, or the instrument
     fwhm: float  #: pixels
     photmjsr: float  #: MJy/sr per DN/s
     sky: float  #: MJy/sr
@@ -107,6 +135,10 @@ FILTERS: Final[dict[str, Filter]] = {
         Filter("F277W", "LONG", 1.95, 0.42, 0.20, 2.31),
         Filter("F356W", "LONG", 2.10, 0.38, 0.25, 2.80),
         Filter("F444W", "LONG", 2.30, 0.40, 0.45, 3.24),
+        Filter("F158M", "NIRISS", 1.80, 0.70, 0.26, 1.30),
+        Filter("F480M", "NIRISS", 2.40, 0.90, 0.50, 3.40),
+        Filter("OPEN", "FGS", 2.00, 0.25, 0.30, 1.90),
+        Filter("F770W", "MIRI", 2.44, 0.29, 8.00, 4.38),
     )
 }
 
@@ -116,75 +148,3 @@ def known(table: dict[str, T], name: str, what: str) -> T:
     if name not in table:
         raise ParameterError(f"{name!r} is not a {what}: {', '.join(table)}", step="simulate")
     return table[name]
-
-
-def window(detector: Detector, subarray: str) -> Subarray:
-    """Where the subarray lies on the detector.
-
-    On a short-wave detector the plain subarrays stand at the corner nearest to the
-    middle of the module, on a long-wave one at the centre, so that both see the same
-    sky. Those ending in P stand at the corner furthest from it.
-    """
-    side = known(SUBARRAYS, subarray, "subarray")
-    if subarray == "FULL":
-        return Subarray(0, 0, SIDE, SIDE)
-    outer = subarray.endswith("P")
-    if detector.channel == "LONG" and not outer:
-        start = (SIDE - side) // 2
-        return Subarray(start, start, side, side)
-    # x runs towards smaller V2 and y towards larger V3 on every detector; a long-wave
-    # detector has the outer corner of short-wave detector 1.
-    module = DETECTORS[f"NRC{detector.module}LONG"]
-    corner = DETECTORS[f"NRC{detector.module}1"] if detector.channel == "LONG" else detector
-    right, top = corner.v2 > module.v2, corner.v3 < module.v3
-    inset = 0 if outer else INSET
-    low, high = inset, SIDE - side - inset
-    return Subarray(high if right != outer else low, high if top != outer else low, side, side)
-
-
-@dataclass(frozen=True)
-class Readout:
-    """How an exposure is read: frames into groups, groups into integrations."""
-
-    subarray: str
-    pattern: str
-    ngroups: int
-    nints: int
-
-    def __post_init__(self) -> None:
-        known(SUBARRAYS, self.subarray, "subarray")
-        known(READ_PATTERNS, self.pattern, "read pattern")
-        if self.ngroups < 1 or self.nints < 1:
-            raise ParameterError("an exposure has at least one group and one integration", step="simulate")
-
-    @property
-    def nframes(self) -> int:
-        return READ_PATTERNS[self.pattern][0]
-
-    @property
-    def groupgap(self) -> int:
-        return READ_PATTERNS[self.pattern][1]
-
-    @property
-    def noutputs(self) -> int:
-        return 4 if self.subarray == "FULL" else 1
-
-    @property
-    def tframe(self) -> float:
-        """s; each output reads its columns and 12 ticks more a line (rounded as in the headers)."""
-        side = SUBARRAYS[self.subarray]
-        ticks = (side // self.noutputs + 12) * (side + (1 if self.noutputs == 4 else 2))
-        return round((ticks + (self.noutputs == 4)) * CLOCK, 5)
-
-    @property
-    def tgroup(self) -> float:
-        return self.tframe * (self.nframes + self.groupgap)
-
-    @property
-    def total_frames(self) -> int:
-        """Frames from the reset to the last read of an integration."""
-        return self.ngroups * self.nframes + (self.ngroups - 1) * self.groupgap
-
-    @property
-    def integration_time(self) -> float:
-        return self.tframe * self.total_frames

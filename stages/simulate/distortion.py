@@ -20,7 +20,6 @@ from calwebbd.stages.simulate.detectors import DETECTORS, SIDE, Detector
 
 DEGREE = 5
 INVERSE_DEGREE = 7
-CENTRE = (SIDE + 1) / 2  #: one-based, as SIAF polynomials count
 #: Bend at the edge of the detector by the terms of each degree, pixels.
 BEND = {2: 3.0, 3: 0.6, 4: 0.04, 5: 0.02}
 
@@ -46,9 +45,18 @@ def _polynomial(c: Terms, degree: int) -> Any:
     return models.Polynomial2D(degree, **{f"c{i}_{j}": value for (i, j), value in c.items()})
 
 
-def fit_inverse(forward: Any, degree: int = INVERSE_DEGREE, nodes: int = 41) -> tuple[Any, Any]:
-    """Polynomials from ideal arcsec to pixels from the centre, by least squares on a grid."""
-    grid = np.linspace(-CENTRE, CENTRE, nodes)
+def centre(detector: Detector) -> tuple[float, float]:
+    """(x, y) of the middle of the detector, zero-based."""
+    ny, nx = detector.shape
+    return (nx - 1) / 2, (ny - 1) / 2
+
+
+def fit_inverse(forward: Any, reach: float, degree: int = INVERSE_DEGREE, nodes: int = 41) -> tuple[Any, Any]:
+    """Polynomials from ideal arcsec to pixels from the centre, by least squares on a grid.
+
+    reach : half the side of the grid, pixels
+    """
+    grid = np.linspace(-reach, reach, nodes)
     x, y = (a.ravel() for a in np.meshgrid(grid, grid))
     xi, yi = forward(x, y)
     unit = np.abs([xi, yi]).max()  # powers of numbers of order one keep the matrix well conditioned
@@ -68,14 +76,15 @@ def _transform(name: str) -> Any:
     both = models.Mapping((0, 1, 0, 1))
     cx, cy = terms(detector)
     forward = both | _polynomial(cx, DEGREE) & _polynomial(cy, DEGREE)
-    ix, iy = fit_inverse(forward)
+    x, y = centre(detector)
+    ix, iy = fit_inverse(forward, max(x, y) + 1)
     # ideal x points towards -V2 (VIdlParity = -1), so the rotation is its own inverse
     sin, cos = np.sin(np.deg2rad(detector.yangle)), np.cos(np.deg2rad(detector.yangle))
     turn = both | _polynomial({(1, 0): -cos, (0, 1): sin}, 1) & _polynomial({(1, 0): sin, (0, 1): cos}, 1)
     place = models.Shift(detector.v2) & models.Shift(detector.v3)
     unplace = models.Shift(-detector.v2) & models.Shift(-detector.v3)
-    to_centre = models.Shift(1 - CENTRE) & models.Shift(1 - CENTRE)
-    from_centre = models.Shift(CENTRE - 1) & models.Shift(CENTRE - 1)
+    to_centre = models.Shift(-x) & models.Shift(-y)
+    from_centre = models.Shift(x) & models.Shift(y)
     transform = to_centre | forward | turn | place
     transform.inverse = unplace | turn | both | ix & iy | from_centre
     return transform
@@ -93,10 +102,10 @@ def pixel_area(detector: Detector, window: Subarray, nodes: int = 65) -> Float:
     window does not change it.
     """
     model = _transform(detector.name)
-    grid = np.linspace(0, SIDE - 1, nodes)
-    x, y = np.meshgrid(grid, grid)
+    across, along = (np.linspace(0, size - 1, nodes) for size in detector.shape)
+    x, y = np.meshgrid(along, across)
     ax, ay = np.subtract(model(x + 0.5, y), model(x - 0.5, y))
     bx, by = np.subtract(model(x, y + 0.5), model(x, y - 0.5))
     jacobian = np.abs(ax * by - ay * bx) / np.prod(detector.scale)
     rows, columns = fields.pixels(window)
-    return np.asarray(RectBivariateSpline(grid, grid, jacobian)(rows, columns), np.float32)
+    return np.asarray(RectBivariateSpline(across, along, jacobian)(rows, columns), np.float32)

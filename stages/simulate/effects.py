@@ -8,7 +8,10 @@
 | dark signal | dark_current |
 | nonlinearity.measure | linearity |
 | bias | superbias |
-| amplifier_offsets, one_over_f | refpix, clean_flicker_noise |
+| amplifier_offsets, one_over_f, irs2.interleave | refpix, clean_flicker_noise |
+| picture frame | picture_frame |
+| miri.anomalies | reset, lastframe, rscd |
+| miri.interference | emicorr |
 | saturate | saturation |
 | digitize | nothing |
 
@@ -23,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
-from calwebbd.stages.simulate.sensor import AMPLIFIER, COUPLING
+from calwebbd.stages.simulate.sensor import COUPLING
 
 EVENT = np.dtype([("y", "i4"), ("x", "i4"), ("electrons", "f4")])
 BALL = np.dtype([("y", "f4"), ("x", "f4"), ("radius", "f4")])
@@ -52,6 +55,11 @@ class Effects:
     one_over_f: float = 1.0  #: DN rms, from line to line
     cosmic_rays: float = 1.7e-5  #: hits per pixel and second
     snowballs: float = 0.0  #: events in an integration, on the average
+    picture_frame: float = 0.0  #: NIRSpec: in units of the reference
+    common_noise: float = 12.0  #: NIRSpec IRS2: DN rms, of all outputs alike
+    reset: bool = True  #: MIRI: what follows the reset
+    last_frame: bool = True  #: MIRI: what the reset of the next row does to the last group
+    interference: float = 3.0  #: MIRI: DN, amplitude at each frequency
 
     @classmethod
     def none(cls) -> Effects:
@@ -138,24 +146,25 @@ def couple(charge: Float, coupling: float = COUPLING) -> Float:
     return out
 
 
-def amplifier_offsets(rng: np.random.Generator, x: NDArray[np.int64], noutputs: int, rms: float) -> Float:
-    """(nx,) DN added to the columns: one level for every output and column parity.
+def amplifier_offsets(
+    rng: np.random.Generator, output: NDArray[np.int64], parity: NDArray[np.int64], rms: float
+) -> Float:
+    """DN added to the pixels: one level for every output and parity of the column (in MIRI, of the row).
 
-    x : (nx,) column numbers on the full detector
+    output, parity : such as `Sensor.outputs` tells, any shapes that go together
     """
-    levels = rng.normal(0, rms, (noutputs, 2))
-    output = x // AMPLIFIER if noutputs > 1 else np.zeros_like(x)
-    return np.asarray(levels[output, x % 2], np.float32)
+    levels = rng.normal(0, rms, (4, 2))
+    return np.asarray(levels[output, parity], np.float32)
 
 
-def one_over_f(rng: np.random.Generator, ny: int, rms: float) -> Float:
-    """(ny, 1) DN added to the lines: noise of mean 0 whose power falls as one over the frequency."""
-    frequency = np.fft.rfftfreq(ny)
+def one_over_f(rng: np.random.Generator, count: int, rms: float) -> Float:
+    """(count,) DN, one line after the other: noise of mean 0 whose power falls as one over the frequency."""
+    frequency = np.fft.rfftfreq(count)
     spectrum = rng.normal(size=(2, frequency.size))
     spectrum[:, 1:] /= np.sqrt(frequency[1:])
     spectrum[:, 0] = 0
-    series = np.fft.irfft(spectrum[0] + 1j * spectrum[1], ny)
-    return np.asarray(rms / series.std() * series, np.float32)[:, None]
+    series = np.fft.irfft(spectrum[0] + 1j * spectrum[1], count)
+    return np.asarray(rms / series.std() * series, np.float32)
 
 
 def saturate(raw: Float, threshold: Float, reference: NDArray[np.bool_]) -> Float:

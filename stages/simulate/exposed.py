@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from calwebbd.stages.exposure import Subarray
-from calwebbd.stages.simulate.detectors import DETECTORS, SUBARRAYS, Detector, Readout, window
+from calwebbd.stages.simulate.detectors import DETECTORS, Detector
 from calwebbd.stages.simulate.distortion import transform
+from calwebbd.stages.simulate.modes import Mode
 from calwebbd.stages.simulate.pointing import Pointing
+from calwebbd.stages.simulate.readout import Readout, window
 
 START = 60310.25  #: MJD of the first exposure, 2024-01-01T06:00
 DAY = 86400.0  #: s
@@ -27,7 +29,7 @@ class Exposed:
     readout: Readout
     pointing: Pointing
     total: int  #: exposures of the visit
-    tso: bool = False
+    mode: Mode
     segment: int = 1
     segments: int = 1
     first: int = 1  #: integration of the exposure that begins the segment, from 1
@@ -64,8 +66,8 @@ class Exposed:
 
 def aperture_centre(detector: Detector, subarray: str) -> tuple[float, float]:
     """(V2, V3) of the middle of a subarray, arcsec."""
-    place, half = window(detector, subarray), (SUBARRAYS[subarray] - 1) / 2
-    v2, v3 = transform(detector)(place.x + half, place.y + half)
+    place = window(detector, subarray)
+    v2, v3 = transform(detector)(place.x + (place.nx - 1) / 2, place.y + (place.ny - 1) / 2)
     return float(v2), float(v3)
 
 

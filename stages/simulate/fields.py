@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from calwebbd.stages.exposure import Float, Subarray
-from calwebbd.stages.simulate.detectors import BORDER, SIDE
+from calwebbd.stages.simulate.detectors import SIDE, Detector
 
 ROW = 1 << 192  #: distance between the counters of two rows
 
@@ -64,9 +64,10 @@ def pixels(window: Subarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(window.y, window.y + window.ny), np.arange(window.x, window.x + window.nx)
 
 
-def reference_pixels(window: Subarray) -> np.ndarray:
+def reference_pixels(window: Subarray, detector: Detector) -> np.ndarray:
     """(ny, nx) True on the insensitive border of the detector."""
     y, x = pixels(window)
-    rows = (y < BORDER) | (y >= SIDE - BORDER)
-    columns = (x < BORDER) | (x >= SIDE - BORDER)
-    return np.asarray(rows[:, None] | columns[None, :])
+    (height, width), (lines, columns) = detector.shape, detector.border
+    above_or_below = (y < lines) | (y >= height - lines)
+    beside = (x < columns) | (x >= width - columns)
+    return np.asarray(above_or_below[:, None] | beside[None, :])

@@ -88,7 +88,7 @@ def visit(e: Exposed) -> Meta:
         "observation.activity_id": ACTIVITY,
         "observation.exposure_number": str(e.pointing.number),
         "observation.bkgdtarg": False,
-        "observation.template": "NIRCam Imaging",
+        "observation.template": e.mode.template,
         "observation.observation_label": "SIMULATED",
         "visit.engineering_quality": "OK",
         "visit.engdb_pointing_quality": "CALCULATED_TRACK_TR_202111",
@@ -98,23 +98,31 @@ def visit(e: Exposed) -> Meta:
         "visit.total_exposures": e.total,
         "visit.internal_target": False,
         "visit.too_visit": False,
-        "visit.tsovisit": e.tso,
+        "visit.tsovisit": e.mode.tso,
         "visit.crowded_field": False,
         "guidestar.gs_id": "S1JK123456",
         "guidestar.gs_mag": 15.2,
     }
 
 
+def optics(e: Exposed) -> Meta:
+    """What the light passes on its way; the cover of MIRI is open but for darks."""
+    meta: Meta = {"filter": e.filter, **e.mode.optics}
+    if e.detector.instrument == "NIRCAM":
+        meta |= {"module": e.detector.module, "channel": e.detector.channel, "pupil_imaging_lens": False}
+    elif e.detector.instrument == "FGS" or e.mode.exp_type.endswith("MRS"):
+        del meta["filter"]  # they have none
+    if e.detector.miri:
+        meta["ccc_state"] = "CLOSED" if e.mode.light == "dark" else "OPEN"
+    return {f"instrument.{name}": value for name, value in meta.items()}
+
+
 def configuration(e: Exposed) -> Meta:
     w = e.window
     return {
-        "instrument.name": "NIRCAM",
+        "instrument.name": e.detector.instrument,
         "instrument.detector": e.detector.name,
-        "instrument.module": e.detector.module,
-        "instrument.channel": e.detector.channel,
-        "instrument.filter": e.filter,
-        "instrument.pupil": "CLEAR",
-        "instrument.pupil_imaging_lens": False,
+        **optics(e),
         "subarray.name": e.readout.subarray,
         "subarray.xstart": w.x + 1,
         "subarray.ystart": w.y + 1,
@@ -128,10 +136,12 @@ def configuration(e: Exposed) -> Meta:
 def exposure(e: Exposed) -> Meta:
     r = e.readout
     integrated = r.integration_time * r.nints
+    between: Meta = {"exposure.nrs_normal": 16, "exposure.nrs_reference": 4} if r.irs2 else {}
     return {
+        **between,
         "exposure.count": e.pointing.number,
         "exposure.prime_parallel": "PRIME",
-        "exposure.type": "NRC_TSIMAGE" if e.tso else "NRC_IMAGE",
+        "exposure.type": e.mode.exp_type,
         "exposure.readpatt": r.pattern,
         "exposure.segment_number": e.segment,
         "exposure.segment_total": e.segments,
@@ -141,11 +151,11 @@ def exposure(e: Exposed) -> Meta:
         "exposure.integration_end": e.last,
         "exposure.ngroups": r.ngroups,
         "exposure.nframes": r.nframes,
-        "exposure.frame_divisor": r.nframes,
+        "exposure.frame_divisor": r.divisor,
         "exposure.groupgap": r.groupgap,
         "exposure.drop_frames1": 0,
         "exposure.drop_frames3": 0,
-        "exposure.nsamples": 1,
+        "exposure.nsamples": r.samples,
         "exposure.sample_time": 10.0,
         "exposure.frame_time": r.tframe,
         "exposure.group_time": r.tgroup,
@@ -157,7 +167,7 @@ def exposure(e: Exposed) -> Meta:
         "exposure.elapsed_exposure_time": e.period * r.nints,
         "exposure.nresets_at_start": 1,
         "exposure.nresets_between_ints": 1,
-        "exposure.zero_frame": r.nframes > 1,
+        "exposure.zero_frame": r.zeroframe,
         "exposure.data_problem": False,
         "exposure.sca_num": e.detector.sca,
         "exposure.datamode": 0,
@@ -214,15 +224,15 @@ def wcs(e: Exposed) -> Meta:
     ra, dec = (float(a) for a in pointing.to_sky(e.pointing.header, v2, v3))
     roll = pointing.roll_at(e.pointing.header, v2, v3)
     sin, cos = (float(f(np.deg2rad(roll + e.detector.yangle))) for f in (np.sin, np.cos))
-    centre = (e.window.nx + 1) / 2
+    x, y = (e.window.nx + 1) / 2, (e.window.ny + 1) / 2
     return {
         "wcsinfo.wcsaxes": 2,
         "wcsinfo.ctype1": "RA---TAN",
         "wcsinfo.ctype2": "DEC--TAN",
         "wcsinfo.cunit1": "deg",
         "wcsinfo.cunit2": "deg",
-        "wcsinfo.crpix1": centre,
-        "wcsinfo.crpix2": centre,
+        "wcsinfo.crpix1": x,
+        "wcsinfo.crpix2": y,
         "wcsinfo.crval1": ra,
         "wcsinfo.crval2": dec,
         "wcsinfo.cdelt1": e.detector.scale[0] / 3600,
@@ -240,8 +250,8 @@ def wcs(e: Exposed) -> Meta:
         "wcsinfo.dec_ref": dec,
         "wcsinfo.roll_ref": roll,
         "wcsinfo.velosys": -12345.6,
-        "wcsinfo.siaf_xref_sci": centre,
-        "wcsinfo.siaf_yref_sci": centre,
+        "wcsinfo.siaf_xref_sci": x,
+        "wcsinfo.siaf_yref_sci": y,
     }
 
 

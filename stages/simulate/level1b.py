@@ -9,23 +9,22 @@ from numpy.typing import NDArray
 
 from calwebbd.stages.simulate.exposed import DAY, Exposed
 from calwebbd.stages.simulate.keywords import every, tdb, utc
+from calwebbd.stages.simulate.ramp import Raw
 from calwebbd.stages.simulate.reproducible import dated
 
 LIGHT_TIME = 0.0013  #: d, from the barycentre to the telescope, about
 
 
-def write(path: Path, e: Exposed, groups: NDArray[np.uint16], zeroframe: NDArray[np.uint16] | None) -> None:
-    """Write one uncal file.
-
-    groups : (nints of the segment, ngroups, ny, nx)
-    zeroframe : (nints of the segment, ny, nx), or None
-    """
+def write(path: Path, e: Exposed, raw: Raw) -> None:
+    """Write one uncal file, with the integrations of the segment."""
     from stdatamodels.jwst import datamodels
 
+    part = slice(e.first - 1, e.last)
     end = e.start + e.readout.nints * e.period / DAY
-    with dated(datamodels.Level1bModel, utc(end))(data=groups) as model:
-        if zeroframe is not None:
-            model.zeroframe = zeroframe
+    with dated(datamodels.Level1bModel, utc(end))(data=raw.groups[part]) as model:
+        for name, array in (("zeroframe", raw.zeroframe), ("refout", raw.refout)):
+            if array is not None:
+                model[name] = array[part]
         model.int_times = int_times(e)
         model.group = group_times(e)
         for name, value in every(e).items():

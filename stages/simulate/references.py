@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from stdatamodels.jwst import datamodels
 
 from calwebbd.stages import flags
-from calwebbd.stages.exposure import PixelDQ, Subarray
-from calwebbd.stages.simulate import distortion, fields, nonlinearity, scene
-from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, Readout
+from calwebbd.stages.exposure import PixelDQ
+from calwebbd.stages.simulate import fields, irs2, miri, nonlinearity
+from calwebbd.stages.simulate.detectors import Detector
+from calwebbd.stages.simulate.modes import mode_of
 from calwebbd.stages.simulate.parameters import DATE, HISTORY, USEAFTER
+from calwebbd.stages.simulate.pictureframe import picture_frame
+from calwebbd.stages.simulate.readout import FAMILIES, SUBARRAYS, Family, Readout
 from calwebbd.stages.simulate.reproducible import dated
 from calwebbd.stages.simulate.sensor import COUPLING, Sensor
 
-EXP_TYPES = "NRC_IMAGE|NRC_TSIMAGE"
 DARK_FRAMES = 20
 FLAT_ERROR = 0.002
-ENERGIES = (0.3, 0.5, 0.7)  #: encircled, of the apertures in apcorr
 
 
 def model(name: str, **arrays: Any) -> Any:
@@ -27,10 +28,10 @@ def model(name: str, **arrays: Any) -> Any:
     return dated(getattr(datamodels, name), DATE)(strict_validation=True, **arrays)
 
 
-def describe(reference: Any, reftype: str, detector: str | None) -> Any:
+def describe(reference: Any, instrument: str, reftype: str, detector: str | None) -> Any:
     """Fill in what every reference file must say."""
     meta = reference.meta
-    meta.telescope, meta.instrument.name, meta.reftype = "JWST", "NIRCAM", reftype
+    meta.telescope, meta.instrument.name, meta.reftype = "JWST", instrument, reftype
     meta.author, meta.pedigree, meta.origin = "calwebbd simulate", "GROUND", "SIMULATED"
     meta.description = f"Simulated {reftype}, not for science"
     meta.useafter, meta.date = USEAFTER, DATE
@@ -56,88 +57,132 @@ def dq_definition(*names: str) -> np.ndarray:
     return np.array(rows, dtype)
 
 
-def _sprinkle(sensor: Sensor, seed: int, what: str, share: float, bits: int) -> PixelDQ:
+def _sprinkle(sensor: Sensor, what: str, share: float, bits: int) -> PixelDQ:
     """Flags on a small share of pixels, at least sometimes one."""
-    u = fields.uniform(sensor.window, seed, sensor.detector.name, what)
+    u = fields.uniform(sensor.window, sensor.seed, sensor.detector.name, what)
     return np.where((u < share) & ~sensor.reference, np.uint32(bits), np.uint32(0))
 
 
-def mask(sensor: Sensor, seed: int) -> Any:
-    """Defects and reference pixels."""
-    m = model("MaskModel", dq=sensor.dq)
+def mask(sensor: Sensor, family: Family) -> Any:
+    """Defects and reference pixels, those between the others too."""
+    dq = irs2.mask_dq(sensor) if family.interleaved else sensor.dq.copy()
+    m = model("MaskModel", dq=dq)
     names = ("DO_NOT_USE", "DEAD", "HOT", "LOW_QE", "RC", "TELEGRAPH", "OPEN", "OTHER_BAD_PIXEL")
-    m.dq_def = dq_definition(*names, "NON_SCIENCE", "REFERENCE_PIXEL")
+    m.dq_def = dq_definition(*names, "NON_SCIENCE", "REFERENCE_PIXEL", "BAD_REF_PIXEL")
+    m.meta.exposure.type = mode_of(sensor.detector, "FULL").exp_type
     return m
 
 
-def saturation(sensor: Sensor, seed: int) -> Any:
+def saturation(sensor: Sensor, family: Family) -> Any:
     """Thresholds; reference pixels and a few others are not to be checked."""
-    dq = _sprinkle(sensor, seed, "no_sat_check", 1e-5, flags.NO_SAT_CHECK)
+    dq = _sprinkle(sensor, "no_sat_check", 1e-5, flags.NO_SAT_CHECK)
     dq[sensor.reference] = flags.NO_SAT_CHECK
     m = model("SaturationModel", data=sensor.saturation, dq=dq)
     m.dq_def = dq_definition("DO_NOT_USE", "NO_SAT_CHECK")
     return m
 
 
-def superbias(sensor: Sensor, seed: int) -> Any:
-    """The bias, for every read pattern."""
+def superbias(sensor: Sensor, family: Family) -> Any:
+    """The bias, for every read pattern of the family."""
     bits = flags.UNRELIABLE_BIAS | flags.DO_NOT_USE
-    dq = _sprinkle(sensor, seed, "unreliable_bias", 5e-5, bits)
-    m = model("SuperBiasModel", data=sensor.bias, dq=dq, err=np.full_like(sensor.bias, 0.7))
+    dq, bias = _sprinkle(sensor, "unreliable_bias", 5e-5, bits), sensor.bias
+    if family.interleaved:
+        between = irs2.fill(sensor)
+        dq = irs2.embed(dq, np.zeros(between.shape, np.uint32), sensor.detector)
+        bias = irs2.embed(bias, between, sensor.detector)
+    m = model("SuperBiasModel", data=bias, dq=dq, err=np.full_like(bias, 0.7))
     m.dq_def = dq_definition("DO_NOT_USE", "UNRELIABLE_BIAS")
-    m.meta.exposure.readpatt = "ANY"
+    m.meta.exposure.readpatt = _pattern(family)
     return m
 
 
-def linearity(sensor: Sensor, seed: int) -> Any:
-    """Polynomials to linear signal and, for averaged groups, back."""
-    dq = _sprinkle(sensor, seed, "no_lin_corr", 1.5e-5, flags.NO_LIN_CORR)
+def linearity(sensor: Sensor, family: Family) -> Any:
+    """Polynomials to linear signal and, for averaged groups, back; MIRI has no way back."""
+    dq = _sprinkle(sensor, "no_lin_corr", 1.5e-5, flags.NO_LIN_CORR)
     dq[sensor.reference] = flags.NO_LIN_CORR
     m = model("LinearityModel", coeffs=nonlinearity.coefficients(sensor.strength), dq=dq)
-    m.inv_coeffs = nonlinearity.inverse_coefficients(sensor.strength)
+    if not sensor.detector.miri:
+        m.inv_coeffs = nonlinearity.inverse_coefficients(sensor.strength)
     m.dq_def = dq_definition("DO_NOT_USE", "NONLINEAR", "NO_LIN_CORR")
     return m
 
 
-def dark(sensor: Sensor, subarray: str, frames: int = DARK_FRAMES) -> Any:
-    """The dark signal frame by frame."""
-    tframe = Readout(subarray, "RAPID", 1, 1).tframe
-    data = np.stack([sensor.dark_signal(f, tframe) for f in range(1, frames + 1)])
+def dark(sensor: Sensor, family: Family, subarray: str, frames: int = DARK_FRAMES) -> Any:
+    """The dark signal frame by frame; in MIRI of the first integration and of later ones."""
+    detector, tframe = sensor.detector, Readout(subarray, family.name, 1, 1).tframe
+    numbers = range(1, frames + 1)
+    data = np.stack([[sensor.dark_signal(f, tframe, i) for f in numbers] for i in range(1 + detector.miri)])
     dq = np.where(sensor.dark > 50, np.uint32(flags.UNRELIABLE_DARK), np.uint32(0))
-    m = model("DarkModel", data=data, dq=dq)
+    if detector.miri:
+        m = model("DarkMIRIModel", data=data, dq=np.broadcast_to(dq, (2, 1, *dq.shape)).copy())
+    else:
+        name = "DarkNirspecModel" if detector.instrument == "NIRSPEC" else "DarkModel"
+        m = model(name, data=data[0], dq=dq)
+    if detector.instrument == "NIRISS":  # the one that says it for every pixel
+        m.average_dark_current = np.full(dq.shape, detector.dark, np.float32)
     m.dq_def = dq_definition("DO_NOT_USE", "HOT", "WARM", "UNRELIABLE_DARK")
     exposure = m.meta.exposure
-    exposure.type, exposure.readpatt = "NRC_DARK", "RAPID"
+    exposure.type, exposure.readpatt = dark_type(detector), family.name
     exposure.nframes, exposure.ngroups, exposure.groupgap = 1, frames, 0
-    exposure.average_dark_current = sensor.detector.dark
+    exposure.average_dark_current = detector.dark
     return m
 
 
-def gain(sensor: Sensor, seed: int) -> Any:
-    """e-/DN."""
-    return model("GainModel", data=sensor.gain)
+def dark_type(detector: Detector) -> str:
+    """The exposure type of its darks."""
+    if detector.miri:
+        return "MIR_DARKIMG" if detector.name == "MIRIMAGE" else "MIR_DARKMRS"
+    return {"NIRCAM": "NRC", "NIRSPEC": "NRS", "NIRISS": "NIS", "FGS": "FGS"}[detector.instrument] + "_DARK"
 
 
-def readnoise(sensor: Sensor, seed: int) -> Any:
-    """DN, of the difference of two reads, for every read pattern."""
-    m = model("ReadnoiseModel", data=sensor.noise)
-    m.meta.exposure.readpatt = "ANY"
+def reset(sensor: Sensor, family: Family) -> Any:
+    """MIRI: the level after a reset, of the first integration and of later ones."""
+    level, groups = miri.reset_level(sensor), range(miri.RESET_FRAMES)
+    data = np.stack([[level * np.float32(miri.reset_decay(i, g)) for g in groups] for i in range(2)])
+    m = model("ResetModel", data=data, dq=_sprinkle(sensor, "reset dq", 2e-5, flags.OTHER_BAD_PIXEL))
+    m.dq_def = dq_definition("DO_NOT_USE", "OTHER_BAD_PIXEL")
+    exposure = m.meta.exposure
+    exposure.readpatt, exposure.ngroups, exposure.nints = family.name, len(groups), 2
     return m
 
 
-def flat(sensor: Sensor, seed: int) -> Any:
+def gain(sensor: Sensor, family: Family) -> Any:
+    """e-/DN; by how much more than in full frame, where it is."""
+    m = model("GainModel", data=sensor.gain)
+    if sensor.gain_factor != 1:
+        m.meta.exposure.gain_factor = sensor.gain_factor
+    return m
+
+
+def readnoise(sensor: Sensor, family: Family) -> Any:
+    """DN, of the difference of two reads, for every read pattern of the family."""
+    m = model("ReadnoiseModel", data=sensor.noise * np.float32(family.noise))
+    m.meta.exposure.readpatt = _pattern(family)
+    return m
+
+
+def _pattern(family: Family) -> str:
+    """READPATT of what serves a family: ANY where there is no other."""
+    alone = sum(other.instrument == family.instrument for other in FAMILIES) == 1
+    return "ANY" if alone else family.name
+
+
+def flat(sensor: Sensor, family: Family) -> Any:
     """The flat field; where there is none the pixel is not to be used."""
     none = ~np.isfinite(sensor.flat)
     dq = np.where(none, np.uint32(flags.NO_FLAT_FIELD | flags.DO_NOT_USE), np.uint32(0))
     m = model("FlatModel", data=sensor.flat, dq=dq, err=np.full_like(sensor.flat, FLAT_ERROR))
     m.dq_def = dq_definition("DO_NOT_USE", "NO_FLAT_FIELD", "UNRELIABLE_FLAT")
-    m.meta.instrument.filter, m.meta.instrument.pupil = sensor.filter, "CLEAR"
-    m.meta.exposure.type = "NRC_IMAGE"
+    m.meta.exposure.type = mode_of(sensor.detector, "FULL").exp_type
+    if sensor.detector.instrument == "NIRCAM":
+        m.meta.instrument.filter, m.meta.instrument.pupil = sensor.filter, "CLEAR"
     return m
 
 
-#: Those that a full-frame file serves in every subarray.
-PIXELS = (mask, saturation, linearity, gain, readnoise, flat)
+#: Those that hold a value for every pixel, beside dark and reset.
+PIXELS = (mask, saturation, superbias, linearity, gain, readnoise, flat)
+#: Of them all, those that a full-frame file does not serve in a subarray.
+OWN = ("superbias", "dark", "reset")
 
 
 def ipc() -> Any:
@@ -147,68 +192,50 @@ def ipc() -> Any:
     return model("IPCModel", data=kernel)
 
 
-def area(detector: str, filter: str) -> Any:
-    """Always of the whole detector: photom cuts it by SUBSTRT as such."""
-    m = model("PixelAreaModel", data=distortion.pixel_area(DETECTORS[detector], Subarray(0, 0, 2048, 2048)))
-    m.meta.instrument.filter, m.meta.instrument.pupil = filter, "CLEAR"
-    _solid_angle(m, detector)
+def refpix(sensor: Sensor) -> Any:
+    """NIRSpec IRS2: filters, and reference samples not to be used."""
+    m = model("IRS2Model", irs2_table=irs2.transfer(sensor), dq_table=irs2.bad_samples())
+    m.meta.exposure.readpatt = "NRSIRS2RAPID"
     return m
 
 
-def photom(detector: str, filter: str) -> Any:
-    """One row: the filter's conversion from DN/s to MJy/sr."""
-    photmjsr = FILTERS[filter].photmjsr
-    dtype = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
-    m = model("NrcImgPhotomModel", phot_table=np.array([(filter, "CLEAR", photmjsr, 0.02 * photmjsr)], dtype))
-    m.meta.exposure.type = "NRC_IMAGE"
-    _solid_angle(m, detector)
+def pictureframe(sensor: Sensor) -> Any:
+    """NIRSpec: thermal light, DN/s."""
+    return model("PictureFrameModel", data=picture_frame(sensor))
+
+
+def rscd() -> Any:
+    """MIRI: groups to leave out in the first integration and in later ones."""
+    patterns = [name for family in FAMILIES if family.instrument == "MIRI" for name in family.patterns]
+    rows = [(sub, name, miri.SKIP_FIRST, miri.SKIP) for sub in SUBARRAYS["MIRI"] for name in patterns]
+    dtype = [("subarray", "S17"), ("readpatt", "S12"), ("group_skip1", "i4"), ("group_skip", "i4")]
+    return model("RSCDModel", rscd_group_skip_table=np.array(rows, dtype))
+
+
+def emicorr() -> Any:
+    """MIRI: frequencies, their waves, and which of them disturb which subarray."""
+    phase = np.arange(500) / 500
+    m = model("EmiModel")
+    m.frequencies = {
+        name: {"frequency": value, "phase_amplitudes": miri.wave(phase)}
+        for name, value in miri.FREQUENCIES.items()
+    }
+    m.subarray_cases = dict(_disturbed())
     return m
 
 
-def _solid_angle(reference: Any, detector: str) -> None:
-    photometry = reference.meta.photometry
-    photometry.pixelarea_steradians = scene.solid_angle(DETECTORS[detector])
-    photometry.pixelarea_arcsecsq = float(np.prod(DETECTORS[detector].scale))
-
-
-def distortion_reference(name: str) -> Any:
-    """Pixels to (V2, V3) as an astropy model with its inverse."""
-    detector = DETECTORS[name]
-    transform = distortion.transform(detector)
-    m = model("DistortionModel", model=transform, input_units="pixel", output_units="arcsec")
-    m.meta.exposure.type, m.meta.exposure.p_exptype = "NRC_IMAGE", EXP_TYPES + "|"
-    m.meta.instrument.channel, m.meta.instrument.module = detector.channel, detector.module
-    m.meta.instrument.pupil, m.meta.instrument.p_pupil = "CLEAR", "CLEAR|"
-    return m
-
-
-def filteroffset(detector: str, filters: Sequence[str]) -> Any:
-    """No offset for the filters in use; one for another filter, which must not be taken."""
-    rows = [{"filter": f, "pupil": "CLEAR", "column_offset": 0.0, "row_offset": 0.0} for f in filters]
-    rows.append({"filter": "F090W", "pupil": "CLEAR", "column_offset": 0.25, "row_offset": -0.5})
-    m = model("FilteroffsetModel", filters=rows, instrument="NIRCAM")
-    m.meta.instrument.channel = DETECTORS[detector].channel
-    m.meta.instrument.module = DETECTORS[detector].module
-    m.meta.input_units = "pixel"
-    return m
-
-
-def apcorr(filters: Sequence[str]) -> Any:
-    """Aperture corrections of the simulated star."""
-    dtype = [
-        ("filter", "S12"), ("pupil", "S15"), ("eefraction", "f4"), ("radius", "f4"), ("apcorr", "f4"),
-        ("skyin", "f4"), ("skyout", "f4"),
-    ]  # fmt: skip
-    radii = np.linspace(0.1, 12, 1200)
-    rows = []
-    for filter in filters:
-        inside = scene.encircled_energy(radii, FILTERS[filter].fwhm)
-        for energy in ENERGIES:
-            radius = float(np.interp(energy, inside, radii))
-            rows.append((filter, "CLEAR", energy, radius, 1 / energy, 7.0, 12.0))
-    m = model("NrcImgApcorrModel", apcorr_table=np.array(rows, dtype))
-    m.meta.exposure.type = "NRC_IMAGE"
-    return m
+def _disturbed() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Subarray cases under the names of the reference file, clocks and frequencies of each."""
+    for subarray in SUBARRAYS["MIRI"]:
+        names = list(miri.disturbing(subarray))
+        speeds = (
+            {"FULL_FAST": "FASTR1", "FULL_SLOW": "SLOWR1"} if subarray == "FULL" else {subarray: "FASTR1"}
+        )
+        for case, pattern in speeds.items():
+            read = Readout(subarray, pattern, 1, 1)
+            detectors = ("MIRIMAGE", "MIRIFULONG", "MIRIFUSHORT")
+            freqs = {"SLOW": dict.fromkeys(detectors, names)} if pattern == "SLOWR1" else {"FAST": names}
+            yield case, {"rowclocks": read.row_clocks, "frameclocks": read.frame_clocks, "freqs": freqs}
 
 
 def sirskernel(detectors: Sequence[str]) -> Any:

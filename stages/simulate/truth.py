@@ -21,7 +21,7 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from calwebbd.stages.exposure import Float
+from calwebbd.stages.exposure import Float, Subarray
 from calwebbd.stages.simulate.ramp import Raw
 
 
@@ -59,10 +59,10 @@ def read_truth(path: Path) -> Truth:
 
 
 def write_sources(
-    path: Path, scene: Table, x: NDArray[np.float64], y: NDArray[np.float64], side: int
+    path: Path, scene: Table, x: NDArray[np.float64], y: NDArray[np.float64], window: Subarray
 ) -> None:
-    """Save the sources inside a window of that side, with zero-based pixels."""
+    """Save the sources inside the window, with zero-based pixels of it."""
     table = scene.copy()
     table["x"], table["y"] = x, y
-    inside = (x > -0.5) & (x < side - 0.5) & (y > -0.5) & (y < side - 0.5)
+    inside = (x > -0.5) & (x < window.nx - 0.5) & (y > -0.5) & (y < window.ny - 0.5)
     table[inside].write(path, overwrite=True)

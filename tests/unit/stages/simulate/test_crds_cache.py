@@ -16,11 +16,14 @@ from stdatamodels.jwst import datamodels
 from calwebbd.stages import flags
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.simulate import environment, simulate_cache
-from calwebbd.stages.simulate.crds_cache import PARKEYS, contents
-from calwebbd.stages.simulate.detectors import DETECTORS, window
-from calwebbd.stages.simulate.parameters import PARAMETERS
+from calwebbd.stages.simulate.crds_cache import contents
+from calwebbd.stages.simulate.detectors import DETECTORS
+from calwebbd.stages.simulate.parameters import OPERATIONAL, SETS
+from calwebbd.stages.simulate.readout import window
+from calwebbd.stages.simulate.rules import PARKEYS
 from calwebbd.stages.simulate.sensor import Sensor, make_sensor
 
+PARAMETERS = [step for step in OPERATIONAL if "NIRCAM" in step.instruments]
 CLIENT = """
 import json, sys
 from crds.core import rmap
@@ -68,7 +71,7 @@ def sensor(subarray: str) -> Sensor:
 
 
 def test_every_type_is_found_for_an_exposure(cache: Path, pars: dict[str, str]) -> None:
-    for reftype in set(PARKEYS) - {"sirskernel"}:
+    for reftype in set(PARKEYS["NIRCAM"]) - {"sirskernel"}:
         assert reference(cache, pars[reftype]).is_file(), reftype
     assert "sirskernel" not in pars  # only of use in full frame
 
@@ -95,7 +98,8 @@ def test_what_is_found_is_of_the_detector_and_subarray(cache: Path, pars: dict[s
 
 def test_mappings_state_their_own_checksum(cache: Path) -> None:
     paths = sorted((cache / "mappings" / "jwst").iterdir())
-    assert len(paths) == 2 + 2 + len(PARKEYS) - 1 + len(PARAMETERS)
+    parameters = sum("NIRCAM" in step.instruments for steps in SETS.values() for step in steps)
+    assert len(paths) == 3 + 3 + len(PARKEYS["NIRCAM"]) - 1 + parameters
     for path in paths:
         lines = path.read_text().splitlines(keepends=True)
         summed = "".join(line for line in lines if "sha1sum" not in line)
@@ -150,7 +154,7 @@ def test_names_that_do_not_exist_are_refused(tmp_path: Path) -> None:
         {"detectors": ["NRCA9"]},
         {"subarrays": ["SUB8"]},
         {"filters": ["F000W"]},
-        {"filters": ["F200W"]},
+        {"detectors": ["NIS"]},
     ):
         with pytest.raises(ParameterError):
             simulate_cache(tmp_path, **wrong)  # type: ignore[arg-type]

@@ -80,21 +80,20 @@ def test_the_ipc_kernel_undoes_coupling_to_second_order() -> None:
 
 def test_offsets_are_one_level_an_output_and_parity() -> None:
     columns = np.arange(2048)
-    offsets = effects.amplifier_offsets(rng(), columns, 4, 3.0)
+    offsets = effects.amplifier_offsets(rng(), columns // 512, columns % 2, 3.0)
     assert len(np.unique(offsets)) == 8
     for output in range(4):
         even = offsets[512 * output : 512 * (output + 1) : 2]
         assert np.ptp(even) == 0
-    assert len(np.unique(effects.amplifier_offsets(rng(), columns[700:764], 1, 3.0))) == 2
 
 
 @pytest.mark.parametrize("lines", [64, 161])
 def test_one_over_f_noise_has_its_rms_no_mean_and_slow_waves(lines: int) -> None:
     series = effects.one_over_f(rng(), lines, 2.0)
-    assert series.shape == (lines, 1)
+    assert series.shape == (lines,)
     assert series.std() == pytest.approx(2, rel=1e-5)
     assert series.mean() == pytest.approx(0, abs=1e-5)
-    power = np.mean([np.abs(np.fft.rfft(effects.one_over_f(np.random.default_rng(i), 64, 1)[:, 0])) ** 2
+    power = np.mean([np.abs(np.fft.rfft(effects.one_over_f(np.random.default_rng(i), 64, 1))) ** 2
                      for i in range(300)], axis=0)  # fmt: skip
     assert power[1:4].mean() / power[16:32].mean() == pytest.approx(12, rel=0.3)
 

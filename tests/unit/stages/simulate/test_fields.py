@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from calwebbd.stages.exposure import Subarray
 from calwebbd.stages.simulate import fields
+from calwebbd.stages.simulate.detectors import DETECTORS
 
 OUTER = Subarray(100, 30, 80, 60)
 
@@ -33,7 +34,13 @@ def test_names_and_seeds_give_independent_maps() -> None:
 
 
 def test_reference_pixels_are_the_outer_four_lines_and_columns() -> None:
-    corner = fields.reference_pixels(Subarray(0, 2040, 8, 8))
+    corner = fields.reference_pixels(Subarray(0, 2040, 8, 8), DETECTORS["NRCA1"])
     assert corner[:, :4].all()
     assert corner[4:].all()
     assert not corner[:4, 4:].any()
+
+
+def test_miri_has_reference_columns_only() -> None:
+    corner = fields.reference_pixels(Subarray(1024, 1016, 8, 8), DETECTORS["MIRIMAGE"])
+    assert corner[:, 4:].all()
+    assert not corner[:, :4].any()

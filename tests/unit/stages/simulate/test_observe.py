@@ -12,8 +12,9 @@ from stdatamodels.jwst import datamodels
 from calwebbd.daemon import cli
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.simulate import Effects, Simulation, command, simulate_exposures
-from calwebbd.stages.simulate.detectors import DETECTORS, window
+from calwebbd.stages.simulate.detectors import DETECTORS
 from calwebbd.stages.simulate.nonlinearity import linearize
+from calwebbd.stages.simulate.readout import window
 from calwebbd.stages.simulate.sensor import make_sensor
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from calwebbd.stages.simulate.detectors import DETECTORS, Readout, window
+from calwebbd.stages.simulate.detectors import DETECTORS
 from calwebbd.stages.simulate.effects import Effects
 from calwebbd.stages.simulate.nonlinearity import linearize
 from calwebbd.stages.simulate.ramp import Raw, expose
+from calwebbd.stages.simulate.readout import Readout, window
 from calwebbd.stages.simulate.sensor import Sensor, make_sensor
 
 RATE = 4000.0  #: e-/s

@@ -5,7 +5,8 @@ import pytest
 from astropy.table import Table
 
 from calwebbd.stages.simulate import fields, pointing, scene
-from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS, window
+from calwebbd.stages.simulate.detectors import DETECTORS, FILTERS
+from calwebbd.stages.simulate.readout import window
 from calwebbd.stages.simulate.sensor import make_sensor
 
 OFFSETS = np.arange(-60, 61)
