@@ -6,6 +6,7 @@ from calwebbd.stages.exposure import Exposure, Header, Ramp
 from calwebbd.stages.readout import is_miri
 from calwebbd.stages.run import Run
 from calwebbd.stages.step import Step, pipeline
+from calwebbd.stages.steps.charge_migration import charge_migration
 from calwebbd.stages.steps.dark_current import dark_current
 from calwebbd.stages.steps.dq_init import dq_init
 from calwebbd.stages.steps.firstframe import firstframe
@@ -15,6 +16,7 @@ from calwebbd.stages.steps.ipc import ipc
 from calwebbd.stages.steps.jump import jump
 from calwebbd.stages.steps.lastframe import lastframe
 from calwebbd.stages.steps.linearity import linearity
+from calwebbd.stages.steps.persistence import persistence
 from calwebbd.stages.steps.ramp_fit import ramp_fit
 from calwebbd.stages.steps.refpix import refpix
 from calwebbd.stages.steps.reset import reset
@@ -27,14 +29,12 @@ MIRI = (
     *(group_scale, dq_init, saturation, ipc, firstframe, lastframe, reset, linearity, rscd),
     *(dark_current, refpix),
 )
-BOTH = (jump,)
+BOTH = (charge_migration, jump, persistence)
 # ramp_fit: a Ramp becomes (rate, rateints)
 RATES = (gain_scale,)
 LACKING = {
-    "charge_migration": "S_CHGMIG",
     "picture_frame": "S_PCTFRM",
     "clean_flicker_noise": "S_CLNFNS",
-    "persistence": "S_PERSIS",
 }
 
 

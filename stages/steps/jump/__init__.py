@@ -1,24 +1,22 @@
-"""Flag jumps: cosmic rays, and the snowballs they make."""
+"""Flag jumps: cosmic rays, and the snowballs and showers they make."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from calwebbd.stages import flags
-from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Float, PixelDQ, Ramp
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.jump.detection import detect_jumps, unusable_groups
 from calwebbd.stages.steps.jump.params import JumpParams
+from calwebbd.stages.steps.jump.showers import Detector, flag_showers
 from calwebbd.stages.steps.jump.snowballs import flag_snowballs
 
 
 @step(keyword="S_JUMP", references=("gain", "readnoise"), params=JumpParams)
 def jump(ramp: Ramp, references: References, params: JumpParams) -> Ramp:
     """Flag groups in which the signal jumped."""
-    if params.find_showers:
-        raise ParameterError("find_showers cannot be True: showers cannot be looked for yet")
     if ramp.sci.shape[1] <= 2:
         raise Skip(f"{ramp.sci.shape[1]} groups are too few to tell a jump")
     gain = references["gain"].floats()
@@ -27,6 +25,8 @@ def jump(ramp: Ramp, references: References, params: JumpParams) -> Ramp:
     nframes, group_time = ramp.header.integer("NFRAMES"), ramp.header.real("TGROUP")
     jumps = detect_jumps(ramp.sci, ramp.groupdq, gain, readnoise, nframes, group_time, params)
     events = flag_snowballs(ramp.groupdq, group_time, params) if params.expand_large_events else 0
+    if params.find_showers:
+        events = flag_showers(ramp, Detector(gain, readnoise, nframes), params)
     _record_rates(ramp, jumps, events, group_time)
     return ramp
 

@@ -28,12 +28,12 @@ class JumpParams:
     edge_size: int = 25  #: pixels, nearer to the edge than this no core is required
     mask_snowball_core_next_int: bool = True  #: flag cores in the next integration
     snowball_time_masked_next_int: int = 4000  #: s
-    find_showers: bool = False  #: look for showers (MIRI); not available
-    max_shower_amplitude: float = 4.0  #: DN/s
+    find_showers: bool = False  #: look for showers (MIRI)
+    max_shower_amplitude: float = 4.0  #: accepted for compatibility; 6 e-/s is used
     extend_snr_threshold: float = 1.2  #: sigma, of smoothed differences in a shower
     extend_min_area: int = 90  #: pixels, of a shower
     extend_inner_radius: float = 1.0  #: pixels, of the smoothing ring
-    extend_outer_radius: float = 2.6  #: pixels, of the smoothing ring
+    extend_outer_radius: float = 2.6  #: pixels, width of the smoothing ring
     extend_ellipse_expand_ratio: float = 1.1  #: by which the ellipse of a shower grows
     time_masked_after_shower: float = 15.0  #: s
     min_diffs_single_pass: int = 10  #: from so many differences on, all jumps are found at once

@@ -54,6 +54,14 @@ class Ellipses:
             radius += across**2 / (self.minor[:, None] * 0.5) ** 2
         return np.asarray((radius <= 1).any(axis=1))
 
+    def enlarged(self, k: int | np.intp, factor: float, largest: float) -> tuple[float, float]:
+        """Axes of ellipse k with the minor one times `factor`, and the major one longer by as much.
+
+        largest : radius, pixels, beyond which nothing grows
+        """
+        minor, major = float(self.minor[k]), float(self.major[k])
+        return min(minor * factor, 2 * largest), min(major + (factor - 1.0) * minor, 2 * largest)
+
     def draw(self, k: int | np.intp, minor: float, major: float, shape: tuple[int, int]) -> Drawing:
         """Rows, columns and mask of the pixels inside ellipse k with these axes instead of its own.
 

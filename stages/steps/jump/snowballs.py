@@ -77,12 +77,9 @@ def _extend_cores(groupdq: GroupDQ, saturated: Ellipses, params: JumpParams) -> 
 
 
 def _extend_jumps(groupdq: GroupDQ, snowballs: Ellipses, params: JumpParams) -> None:
-    """Flag JUMP_DET in the enlarged ellipses where not SATURATED; both axes grow as much as the minor."""
-    largest = 2 * params.max_extended_radius
+    """Flag JUMP_DET in the enlarged ellipses where not SATURATED."""
     for k in range(len(snowballs)):
-        own, other = float(snowballs.minor[k]), float(snowballs.major[k])
-        minor = min(own * params.expand_factor, largest)
-        major = min(other + (params.expand_factor - 1.0) * own, largest)
+        minor, major = snowballs.enlarged(k, params.expand_factor, params.max_extended_radius)
         rows, columns, inside = snowballs.draw(k, minor, major, groupdq.shape)
         window = groupdq[rows, columns]
         window[inside & (window & flags.SATURATED == 0)] |= flags.JUMP_DET

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
 
-from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import DO_NOT_USE, DROPOUT, JUMP_DET, NO_GAIN_VALUE, SATURATED
 from calwebbd.stages.kernels import jumps, spreading
@@ -325,9 +324,3 @@ def test_two_groups_are_too_few(tmp_path: Path) -> None:
     ramp = make_ramp(np.zeros((1, 2, 2, 2)), TGROUP=10.0)
     with pytest.raises(Skip, match="2 groups"):
         jump(ramp, references(ramp, tmp_path))
-
-
-def test_showers_are_refused_clearly(tmp_path: Path) -> None:
-    ramp = make_ramp(np.zeros((1, 5, 2, 2)), TGROUP=10.0)
-    with pytest.raises(ParameterError, match="find_showers"):
-        jump(ramp, references(ramp, tmp_path), find_showers=True)
