@@ -84,7 +84,7 @@ def _since_1970(mjd: float) -> float:
     return (mjd - UNIX_EPOCH) * DAY
 
 
-@step(keyword="S_PERSIS", params=PersistenceParams, skip=True)
+@step(keyword="S_PERSIS", params=PersistenceParams, skip=True, whole=True)
 def persistence(ramp: Ramp, references: References, params: PersistenceParams) -> Ramp:
     """Flag groups for a time after saturation, when trapped charge comes back."""
     if params.persistence_time is None or params.persistence_time <= 0:
