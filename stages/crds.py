@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +114,13 @@ def parameters(header: Header) -> dict[str, str]:
     return {ours: str(header.get(keyword, "UNDEFINED")) for ours, keyword in PARAMETERS.items()}
 
 
-def best_references(header: Header, types: Iterable[str], context: str) -> dict[str, str | None]:
+def best_references(
+    header: Header, types: Iterable[str], context: str, optional: Collection[str] = ()
+) -> dict[str, str | None]:
     """Reference file name by type; None where the rules say N/A.
 
     A type that the context does not know at all, or whose rules have no entry for
-    this header, raises ReferenceMissing, except that of a ``pars-`` type, which is N/A.
+    this header, raises ReferenceMissing, except that of an optional or a ``pars-`` type, which is N/A.
     """
     mapping = _mapping(context)
     found: dict[str, str | None] = {}
@@ -128,7 +130,7 @@ def best_references(header: Header, types: Iterable[str], context: str) -> dict[
             found[kind] = None
         elif not answer.startswith("NOT FOUND"):
             found[kind] = answer
-        elif kind.startswith("pars-"):
+        elif kind.startswith("pars-") or kind in optional:
             found[kind] = None
         else:
             reason = answer.removeprefix("NOT FOUND").strip()

@@ -76,6 +76,13 @@ class Reference:
         with self._open() as hdus:
             return read_table(hdus[name])
 
+    def columns(self, name: str | int = 1) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Names (lower case) and columns of a table extension, one by one: none is in memory twice."""
+        with self._open() as hdus:
+            data = hdus[name].data
+            for column in data.names:
+                yield column.lower(), data[column].astype(data[column].dtype.newbyteorder("="))
+
     def tree(self) -> Any:
         """The tree of an ASDF reference, wholly in memory."""
         import asdf
@@ -160,3 +167,9 @@ class References(Mapping[str, Reference]):
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def within(self, subarray: Subarray) -> References:
+        """The same references, cut to another subarray."""
+        other = References(self._files, subarray)
+        other.asked = self.asked
+        return other

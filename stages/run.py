@@ -151,7 +151,7 @@ class Run:
         """Reference file names of a step by type; None where there is none."""
         wanted = [k for k in step.references + step.optional if k not in settings.overrides]
         files: dict[str, str | None] = dict(settings.overrides)
-        return files | crds.best_references(self.header, wanted, self.context)
+        return files | crds.best_references(self.header, wanted, self.context, step.optional)
 
     def all_layers(self) -> list[Layer]:
         """The parameter references of this exposure, then the caller's layers."""

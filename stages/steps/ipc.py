@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from calwebbd.stages.exposure import Float, Ramp, Subarray
+from calwebbd.stages.irs2 import Index, image_of, is_interleaved, pixel_rows
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.kernels.convolution import convolve
 from calwebbd.stages.readout import BORDER, MIRI_COLUMNS, SIZE, is_miri
@@ -47,10 +48,27 @@ def deconvolve(sci: Float, kernel: Float, window: Window) -> None:
     in_threads([partial(convolve, p, p + 1, planes, weights, *window) for p in range(len(planes))])
 
 
+def deconvolve_rows(sci: Float, rows: Index, kernel: Float, window: Window) -> None:
+    """`deconvolve` the image that is in the given rows of interleaved groups, in place."""
+
+    def one(plane: Float) -> None:
+        image = plane[rows]
+        deconvolve(image[None, None], kernel, window)
+        plane[rows] = image
+
+    in_threads([partial(one, plane) for plane in sci.reshape(-1, *sci.shape[-2:])])
+
+
 @step(keyword="S_IPC", references=("ipc",))
 def ipc(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Correct interpixel capacitance."""
-    reference = references["ipc"]
+    interleaved = is_interleaved(ramp)
+    image = image_of(ramp.subarray) if interleaved else ramp.subarray
+    reference = references.within(image)["ipc"]
     kernel = reference.floats(cut=len(reference.shape()) == 4)
-    deconvolve(ramp.sci, kernel, without_reference_pixels(ramp.subarray, miri=is_miri(ramp.header)))
+    window = without_reference_pixels(image, miri=is_miri(ramp.header))
+    if interleaved:
+        deconvolve_rows(ramp.sci, pixel_rows(ramp.header), kernel, window)
+    else:
+        deconvolve(ramp.sci, kernel, window)
     return ramp

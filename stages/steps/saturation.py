@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
+from calwebbd.stages.irs2 import Index, image_of, is_interleaved, pixel_rows
 from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.kernels.crossing import first_crossings, flag_from_first
 from calwebbd.stages.readout import zero_frame
@@ -17,6 +19,7 @@ from calwebbd.stages.step import step
 
 OUT_OF_REACH = 65536.0  # DN; the converter gives 65535 at most
 First = NDArray[np.int16]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def flag_partial(
     sci: Float,
     groupdq: GroupDQ,
     threshold: Float,
-    checked: NDArray[np.bool_],
+    checked: Mask,
     first: First,
     nframes: int,
     grow: int,
@@ -82,11 +85,17 @@ def flag_partial(
         groupdq[before, y, x] & flags.DO_NOT_USE == 0
     )
     y, x, before = y[partial], x[partial], before[partial]
+    for yy, xx, inside in _near(y, x, grow, (ny, nx)):
+        groupdq[before[inside], yy, xx] |= np.uint8(flags.DO_NOT_USE)
+
+
+def _near(y: Index, x: Index, grow: int, shape: tuple[int, int]) -> Iterator[tuple[Index, Index, Mask]]:
+    """For each shift of up to `grow` rows and columns: where it takes pixels, and which stay in the image."""
     for near_y in range(-grow, grow + 1):
         for near_x in range(-grow, grow + 1):
             yy, xx = y + near_y, x + near_x
-            inside = (yy >= 0) & (yy < ny) & (xx >= 0) & (xx < nx)
-            groupdq[before[inside], yy[inside], xx[inside]] |= np.uint8(flags.DO_NOT_USE)
+            inside = (yy >= 0) & (yy < shape[0]) & (xx >= 0) & (xx < shape[1])
+            yield yy[inside], xx[inside], inside
 
 
 def flag_second_group(
@@ -101,12 +110,55 @@ def flag_second_group(
     Source: specification detector1 §3 saturation, 3.
     """
     y, x = np.nonzero(first == 2)
-    v0, v1, limit, pedestal = sci[0, y, x], sci[1, y, x], threshold[y, x], bias[y, x]
+    found = _sudden(sci[0, y, x], sci[1, y, x], threshold[y, x], bias[y, x], nframes)
+    groupdq[1, y[found], x[found]] |= np.uint8(flags.DO_NOT_USE)
+
+
+def flag_rows(sci: Float, groupdq: GroupDQ, rows: Index, threshold: Float, grow: int) -> None:
+    """`flag_crossings` of the image that is in the given rows of interleaved groups, in place.
+
+    sci, groupdq : (ngroups, samples, nx); threshold : (len(rows), nx), DN
+    """
+    ny, nx = threshold.shape
+    first, grown = np.empty((ny, nx), np.int16), np.empty((ny, nx), np.int16)
+
+    def cross(start: int, stop: int) -> None:
+        part = rows[start:stop]
+        dq = np.take(groupdq, part, axis=1)
+        limit, found = threshold[start:stop], first[start:stop]
+        first_crossings(0, len(part), np.take(sci, part, axis=1), dq, limit, found)
+        groupdq[:, part] = dq
+
+    def flag(start: int, stop: int) -> None:
+        low, high = max(0, start - grow), min(ny, stop + grow)
+        dq = np.zeros((len(groupdq), high - low, nx), np.uint8)
+        flag_from_first(start - low, stop - low, grow, first[low:high], grown[low:high], dq)
+        groupdq[:, rows[start:stop]] |= dq[:, start - low : stop - low]
+
+    by_rows(cross, ny)
+    by_rows(flag, ny)
+
+
+def flag_second_group_of_rows(
+    sci: Float, groupdq: GroupDQ, rows: Index, threshold: Float, bias: Float, nframes: int, grow: int
+) -> None:
+    """`flag_second_group` of the image in the given rows, but SATURATED, also of pixels that were so
+    before, and of their neighbours.
+
+    bias : (len(rows), nx), DN
+    Source: specification detector1 §3 saturation, IRS2.
+    """
+    y, x = np.nonzero(sci[2][rows] >= threshold)
+    found = _sudden(sci[0, rows[y], x], sci[1, rows[y], x], threshold[y, x], bias[y, x], nframes)
+    for yy, xx, _ in _near(y[found], x[found], grow, threshold.shape):
+        groupdq[1, rows[yy], xx] |= np.uint8(flags.SATURATED)
+
+
+def _sudden(v0: Float, v1: Float, limit: Float, pedestal: Float, nframes: int) -> Mask:
+    """Whether a rise in the second group is none that the first one's rate would have led to."""
     mean_read = np.float64((nframes + 1) / 2)
     steady = (v0 - pedestal) / mean_read * (3 * nframes) + pedestal < limit
-    sudden = v1 - v0 > (limit - v0) / np.float32(nframes)
-    found = steady & sudden
-    groupdq[1, y[found], x[found]] |= np.uint8(flags.DO_NOT_USE)
+    return np.asarray(steady & (v1 - v0 > (limit - v0) / np.float32(nframes)))
 
 
 def blank_zero_frame(zeroframe: Float, threshold: Float, grow: int) -> None:
@@ -123,6 +175,8 @@ def blank_zero_frame(zeroframe: Float, threshold: Float, grow: int) -> None:
 @step(keyword="S_SATURA", references=("saturation",), optional=("superbias",), params=SaturationParams)
 def saturation(ramp: Ramp, references: References, params: SaturationParams) -> Ramp:
     """Flag saturated groups and their neighbours."""
+    if is_interleaved(ramp):
+        return _interleaved(ramp, references, params)
     threshold, dq = references["saturation"].floats(), references["saturation"].dq()
     usable_thresholds(threshold, dq)
     checked = (dq & flags.NO_SAT_CHECK) == 0
@@ -142,4 +196,22 @@ def saturation(ramp: Ramp, references: References, params: SaturationParams) -> 
     if zeroframe is not None:
         blank_zero_frame(zeroframe, threshold, grow)
     ramp.pixeldq |= dq
+    return ramp
+
+
+def _interleaved(ramp: Ramp, references: References, params: SaturationParams) -> Ramp:
+    """The same of the image alone; groups whose last frames may have saturated are not looked for."""
+    reference, rows = references.within(image_of(ramp.subarray))["saturation"], pixel_rows(ramp.header)
+    threshold, dq = reference.floats(), reference.dq()
+    usable_thresholds(threshold, dq)
+    nframes, grow = ramp.header.integer("NFRAMES"), params.n_pix_grow_sat
+    second = params.use_readpatt and ramp.sci.shape[1] > 2 and nframes > 1
+    bias = np.zeros_like(threshold)
+    if second and "superbias" in references:
+        bias = references["superbias"].floats()[rows]
+    for sci, groupdq in ramp.integrations():
+        flag_rows(sci, groupdq, rows, threshold, grow)
+        if second:
+            flag_second_group_of_rows(sci, groupdq, rows, threshold, bias, nframes, grow)
+    ramp.pixeldq[rows] |= dq
     return ramp

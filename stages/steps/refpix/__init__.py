@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from calwebbd.stages import flags
-from calwebbd.stages.exposure import Float, Ramp
+from calwebbd.stages.exposure import Float, PixelDQ, Ramp
+from calwebbd.stages.irs2 import is_interleaved
 from calwebbd.stages.readout import (
+    BORDER,
     MIRI_COLUMNS,
     MIRI_ROWS,
     SIZE,
@@ -21,15 +25,20 @@ from calwebbd.stages.steps.refpix.amplifiers import (
     correct_four_amplifiers,
     correct_one_amplifier,
 )
+from calwebbd.stages.steps.refpix.irs2 import correct_interleaved
 from calwebbd.stages.steps.refpix.miri import correct_by_columns
 from calwebbd.stages.steps.refpix.sirs import SideKernels, side_kernels
 
+EDGELESS = ("SUB512", "SUB512S", "SUB32")  # of NIRSpec: first and last columns serve as reference pixels
 
-@step(keyword="S_REFPIX", optional=("sirskernel",), params=RefPixParams)
+
+@step(keyword="S_REFPIX", optional=("sirskernel", "refpix"), params=RefPixParams)
 def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
     """Subtract what the reference pixels show."""
     if is_miri(ramp.header):
         return _miri(ramp, params)
+    if is_interleaved(ramp):
+        return correct_interleaved(ramp, references, params)
     sub = ramp.subarray
     if not (0 <= sub.x <= SIZE - sub.nx and 0 <= sub.y <= SIZE - sub.ny):
         raise Skip(f"the subarray, at {sub.x}, {sub.y}, of {sub.nx} x {sub.ny}, is not within the detector")
@@ -62,10 +71,20 @@ def _miri(ramp: Ramp, params: RefPixParams) -> Ramp:
 def _correct(
     ramp: Ramp, planes: Float, kernels: SideKernels | None, params: RefPixParams, *, first: bool
 ) -> None:
-    planes, dq = to_detector(planes, ramp.header), to_detector(ramp.pixeldq, ramp.header)
+    planes, dq = to_detector(planes, ramp.header), to_detector(_flags(ramp), ramp.header)
     bad, at = (dq & flags.DO_NOT_USE) != 0, corner(ramp)
     whole = planes.shape[-2:] == (SIZE, SIZE)
     if whole or ramp.header.integer("NOUTPUTS", 1) == AMPLIFIERS:
         correct_four_amplifiers(planes, bad, at, params, kernels, first=first)
     else:
         correct_one_amplifier(planes, ((dq & flags.REFERENCE_PIXEL) != 0) & ~bad, at[1] % 2, params)
+
+
+def _flags(ramp: Ramp) -> PixelDQ:
+    """PIXELDQ, with REFERENCE_PIXEL at both ends of subarrays that have none."""
+    if ramp.header.text("SUBARRAY") not in EDGELESS:
+        return ramp.pixeldq
+    dq = ramp.pixeldq.copy()
+    dq[:, :BORDER] |= np.uint32(flags.REFERENCE_PIXEL)
+    dq[:, -BORDER:] |= np.uint32(flags.REFERENCE_PIXEL)
+    return dq
