@@ -170,10 +170,11 @@ def _mapping(context: str) -> Any:
 
 
 def _answer(mapping: Any, header: Header, kind: str) -> str:
-    from crds.core import exceptions
+    from crds.core import exceptions, utils
 
     try:
-        answers = mapping.get_best_references(parameters(header), [kind])
+        # rules have numbers as 1.0 and logicals as T
+        answers = mapping.get_best_references(utils.condition_header(parameters(header)), [kind])
     except exceptions.CrdsUnknownInstrumentError as error:
         raise InputError(f"{mapping.name} has no instrument {header.get('INSTRUME')!r}") from error
     except exceptions.CrdsError as error:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Exposure, Header, Subarray
 from calwebbd.stages.readout import SIZE, to_detector
+from calwebbd.stages.scratch import Cube
 
 Index = NDArray[np.intp]
 OUTPUTS = 5  # the reference output first
@@ -109,15 +110,20 @@ def by_sample(array: NDArray[Any], header: Header) -> NDArray[Any]:
     return to_detector(array, header).swapaxes(-1, -2)
 
 
-def without_samples(cube: NDArray[Any], rows: Index) -> NDArray[Any]:
-    """The given rows, ascending, of each plane of a cube, moved to the front of its own memory.
+def without_samples(cube: Any, rows: Index) -> Any:
+    """The given rows, ascending, of each plane: moved to the front of their memory, or in a new cube on disk.
 
     cube : (nints, ngroups, ny, nx), C-ordered; what it held is lost
-    Returns a view, (nints, ngroups, len(rows), nx).
+    Returns (nints, ngroups, len(rows), nx), a view of the memory.
     """
     nints, ngroups, _, nx = cube.shape
+    if isinstance(cube, Cube):
+        small = Cube((nints, ngroups, len(rows), nx), cube.dtype)
+        for n in range(nints):
+            small.write(n, cube.read(n, n + 1)[:, :, rows])
+        return small
     planes = cube.reshape(nints * ngroups, -1, nx)
-    small = planes.reshape(-1)[: len(planes) * len(rows) * nx].reshape(-1, len(rows), nx)
-    for before, after in zip(planes, small, strict=True):
+    front = planes.reshape(-1)[: len(planes) * len(rows) * nx].reshape(-1, len(rows), nx)
+    for before, after in zip(planes, front, strict=True):
         after[:] = before[rows]
-    return small.reshape(nints, ngroups, len(rows), nx)
+    return front.reshape(nints, ngroups, len(rows), nx)

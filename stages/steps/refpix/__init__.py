@@ -32,7 +32,7 @@ from calwebbd.stages.steps.refpix.sirs import SideKernels, side_kernels
 EDGELESS = ("SUB512", "SUB512S", "SUB32")  # of NIRSpec: first and last columns serve as reference pixels
 
 
-@step(keyword="S_REFPIX", optional=("sirskernel", "refpix"), params=RefPixParams)
+@step(keyword="S_REFPIX", optional=("sirskernel", "refpix"), params=RefPixParams, whole=is_interleaved)
 def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
     """Subtract what the reference pixels show."""
     if is_miri(ramp.header):

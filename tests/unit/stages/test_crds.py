@@ -67,6 +67,20 @@ def test_references_are_chosen_by_the_header(crds_environment: Path) -> None:
     assert other == {"gain": "jwst_nircam_gain_0002.fits"}
 
 
+def test_rules_see_numbers_and_logicals_as_they_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Rules:
+        name = "rules"
+
+        def get_best_references(self, header: dict[str, str], types: list[str]) -> dict[str, str]:
+            return {
+                types[0]: " ".join(header[f"META.{name}"] for name in ("SUBARRAY.XSIZE", "VISIT.TSOVISIT"))
+            }
+
+    monkeypatch.setattr(crds, "_mapping", lambda context: Rules())
+    header = Header(SUBSIZE1=2048, TSOVISIT=True)
+    assert crds.best_references(header, ["dark"], "jwst_0002.pmap") == {"dark": "2048.0T"}
+
+
 def test_a_reference_that_the_rules_do_not_have_is_missing(crds_environment: Path) -> None:
     with pytest.raises(ReferenceMissing, match=r"jwst_0002.pmap has no gain for this exposure"):
         crds.best_references(Header(NIRCAM | {"DETECTOR": "NRCB4"}), ["gain"], "jwst_0002.pmap")
