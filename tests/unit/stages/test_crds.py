@@ -72,9 +72,7 @@ def test_rules_see_numbers_and_logicals_as_they_write_them(monkeypatch: pytest.M
         name = "rules"
 
         def get_best_references(self, header: dict[str, str], types: list[str]) -> dict[str, str]:
-            return {
-                types[0]: " ".join(header[f"META.{name}"] for name in ("SUBARRAY.XSIZE", "VISIT.TSOVISIT"))
-            }
+            return {types[0]: header["META.SUBARRAY.XSIZE"] + header["META.VISIT.TSOVISIT"]}
 
     monkeypatch.setattr(crds, "_mapping", lambda context: Rules())
     header = Header(SUBSIZE1=2048, TSOVISIT=True)
@@ -84,6 +82,11 @@ def test_rules_see_numbers_and_logicals_as_they_write_them(monkeypatch: pytest.M
 def test_a_reference_that_the_rules_do_not_have_is_missing(crds_environment: Path) -> None:
     with pytest.raises(ReferenceMissing, match=r"jwst_0002.pmap has no gain for this exposure"):
         crds.best_references(Header(NIRCAM | {"DETECTOR": "NRCB4"}), ["gain"], "jwst_0002.pmap")
+
+
+def test_an_optional_reference_that_the_rules_do_not_have_is_none(crds_environment: Path) -> None:
+    header = Header(NIRCAM | {"DETECTOR": "NRCB4"})
+    assert crds.best_references(header, ["gain"], "jwst_0002.pmap", ("gain",)) == {"gain": None}
 
 
 def test_an_instrument_that_the_context_does_not_have_is_an_input_error(crds_environment: Path) -> None:
