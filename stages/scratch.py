@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import prod
@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from calwebbd.stages.threads import in_threads
 
 PIECE = 8 << 20  # bytes that a thread copies at once
+AT_ONCE = 64 << 20  # bytes of cubes that are in memory at a time, if a plane is not larger
 
 _folder: list[Path] = []  # where cubes are kept, the innermost last
 
@@ -70,6 +71,10 @@ class Cube:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """The planes of the first axis, to be read."""
+        return (self.read(n, n + 1)[0] for n in range(len(self)))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """All of it, in memory."""
@@ -142,11 +147,20 @@ def cube(shape: tuple[int, ...], dtype: DTypeLike, *, on_disk: bool) -> Any:
     return Cube(shape, dtype) if on_disk else np.empty(shape, dtype)
 
 
-def in_parts(*arrays: Any, each: int) -> Iterator[tuple[NDArray[Any], ...]]:
-    """So many planes of the first axis of each array at a time, to be changed in place: what
-    becomes of them is kept when the next are asked for."""
-    for start in range(0, len(arrays[0]), each):
-        stop = min(start + each, len(arrays[0]))
+def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, on_disk: bool) -> Any:
+    return Cube(shape, dtype) if on_disk else np.zeros(shape, dtype)
+
+
+def in_parts(*arrays: Any, each: int | None = None) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Some planes of the first axis of each array at a time, to be changed in place.
+
+    each : how many; None for all of arrays in memory, and of cubes as many as `AT_ONCE` allows
+    What becomes of them is kept when the next are asked for.
+    """
+    count = len(arrays[0])
+    each = each or max(1, count // _pieces(arrays))
+    for start in range(0, count, each):
+        stop = min(start + each, count)
         parts = tuple(a.read(start, stop) if isinstance(a, Cube) else a[start:stop] for a in arrays)
         yield parts
         for array, part in zip(arrays, parts, strict=True):
@@ -154,20 +168,27 @@ def in_parts(*arrays: Any, each: int) -> Iterator[tuple[NDArray[Any], ...]]:
                 array.write(start, part)
 
 
-def in_bands(*arrays: Any, rows: int) -> Iterator[tuple[slice, tuple[NDArray[Any], ...]]]:
-    """So many rows of every plane of each array at a time, with their numbers, to be read only.
+def in_bands(*arrays: Any, change: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    """Some rows of every plane at a time: their numbers, and these rows of each array.
 
-    All rows at once of arrays in memory.
+    arrays : to be read; change : arrays that may be changed in place, which is kept when the
+        next rows are asked for
+    All rows at once of arrays in memory, of cubes as many as `AT_ONCE` allows.
     """
-    ny = arrays[0].shape[-2]
-    if not any(isinstance(a, Cube) for a in arrays):
-        yield slice(0, ny), arrays
-        return
-    for start in range(0, ny, rows):
-        here = slice(start, min(start + rows, ny))
-        yield (
-            here,
-            tuple(
-                a.read_rows(here.start, here.stop) if isinstance(a, Cube) else a[..., here, :] for a in arrays
-            ),
+    every = (*arrays, *change)
+    ny = every[0].shape[-2]
+    each = max(1, ny // _pieces(every))
+    for start in range(0, ny, each):
+        rows = slice(start, min(start + each, ny))
+        bands = tuple(
+            a.read_rows(start, rows.stop) if isinstance(a, Cube) else a[..., rows, :] for a in every
         )
+        yield rows, *bands
+        for array, band in zip(every[len(arrays) :], bands[len(arrays) :], strict=True):
+            if isinstance(array, Cube):
+                array.write_rows(start, band)
+
+
+def _pieces(arrays: Sequence[Any]) -> int:
+    """In how many pieces cubes must be worked on; 1 if all are in memory."""
+    return -(-sum(a.nbytes for a in arrays if isinstance(a, Cube)) // AT_ONCE) or 1

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Step
-
-PART = 64 << 20  # bytes of samples that are in memory at once, if an integration is not larger
 
 
 def together(steps: Iterable[Step], ramp: Ramp, *, apart: bool) -> Iterator[list[Step]]:
@@ -38,7 +37,7 @@ def in_parts(apply: Callable[[Ramp], Ramp], ramp: Ramp) -> Ramp:
     Each part begins with the same flags of pixels; in the end these are those of all parts.
     """
     nints = len(ramp.sci)
-    each = max(1, PART * nints // ramp.sci.nbytes)
+    each = max(1, scratch.AT_ONCE * nints // ramp.sci.nbytes)
     done = ramp
     for start in range(0, nints, each):
         part = apply(ramp.part(start, min(start + each, nints)))

@@ -76,20 +76,20 @@ def mark_spreading(
 
 @helper
 def flag_neighbours(groupdq: Any, spreading: Any, i: int, g: int, y: int) -> None:
-    """Flag the pixels of one row that are beside, above or below one that spreads."""
-    ny, nx = groupdq.shape[2], groupdq.shape[3]
-    last = spreading.shape[3] - 1
+    """Flag the pixels of one row that are beside, above or below one that spreads.
+
+    spreading : with one more row at either end, so that row y is at y + 1
+    """
+    nx = groupdq.shape[3]
+    below, own, above = spreading[i, g, y], spreading[i, g, y + 1], spreading[i, g, y + 2]
+    last = own.size - 1
     for k in range(last + 1):
-        here = np.int64(spreading[i, g, y, k])
-        bits = (here << 1) | (here >> 1)
+        here = np.int64(own[k])
+        bits = (here << 1) | (here >> 1) | np.int64(below[k]) | np.int64(above[k])
         if k > 0:
-            bits |= np.int64(spreading[i, g, y, k - 1]) >> 7
+            bits |= np.int64(own[k - 1]) >> 7
         if k < last:
-            bits |= np.int64(spreading[i, g, y, k + 1]) << 7
-        if y > 0:
-            bits |= np.int64(spreading[i, g, y - 1, k])
-        if y < ny - 1:
-            bits |= np.int64(spreading[i, g, y + 1, k])
+            bits |= np.int64(own[k + 1]) << 7
         if bits & 0xFF == 0:
             continue
         for x in range(8 * k, min(8 * k + 8, nx)):
@@ -126,7 +126,7 @@ def spread(
 ) -> None:
     """Flag the neighbours of marked jumps and the groups after large ones; unflag unusable samples.
 
-    spreading : as `mark_spreading` leaves it
+    spreading : as `mark_spreading` leaves it, with one more row at either end
     limits, lasts : least jump, e-, and number of groups it affects afterwards
     """
     steps = sci.shape[1] - 1

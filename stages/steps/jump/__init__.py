@@ -14,7 +14,7 @@ from calwebbd.stages.steps.jump.showers import Detector, flag_showers
 from calwebbd.stages.steps.jump.snowballs import flag_snowballs
 
 
-@step(keyword="S_JUMP", references=("gain", "readnoise"), params=JumpParams)
+@step(keyword="S_JUMP", references=("gain", "readnoise"), params=JumpParams, whole=True)
 def jump(ramp: Ramp, references: References, params: JumpParams) -> Ramp:
     """Flag groups in which the signal jumped."""
     if ramp.sci.shape[1] <= 2:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages import flags, kernels
 from calwebbd.stages.exposure import Float, GroupDQ
 from calwebbd.stages.kernels import jumps, spreading
+from calwebbd.stages.scratch import Cube, in_bands, in_parts, zeros
 from calwebbd.stages.steps.jump.params import JumpParams
 
 LEAST_GROUPS = 3  # usable ones, for a median of differences to mean anything
@@ -25,8 +28,8 @@ def detect_jumps(
 ) -> int:
     """Flag JUMP_DET where a group differs from the one before by more than noise allows, in place.
 
-    sci, groupdq : (nints, ngroups, ny, nx), DN; samples with SATURATED or DO_NOT_USE are not used,
-        nor ever flagged
+    sci, groupdq : (nints, ngroups, ny, nx), DN, in memory or on disk; samples with SATURATED or
+        DO_NOT_USE are not used, nor ever flagged
     gain : (ny, nx), e-/DN; readnoise : (ny, nx), DN, of the difference of two frames
     group_time : s
 
@@ -35,7 +38,7 @@ def detect_jumps(
     Source: specification detector1 §3 jump; Anderson & Gordon 2011, doi:10.1086/662593.
     """
     nints, ngroups, ny, nx = sci.shape
-    marks = np.zeros((nints, ngroups, ny, -(-nx // 8)), np.uint8)
+    marks = zeros((nints, ngroups, ny, -(-nx // 8)), np.uint8, on_disk=isinstance(sci, Cube))
     limits, lasts = np.zeros(2), np.zeros(2, np.int64)
     count = NOT_SEARCHED
     if search(sci, groupdq, gain, readnoise, nframes, params):
@@ -43,34 +46,50 @@ def detect_jumps(
         if not params.flag_4_neighbors:
             least = np.inf
         counts = np.zeros(ny, np.int64)
-        ramp = (sci, groupdq, gain, readnoise, float(nframes))
-        kernels.by_rows(spreading.mark_spreading, ny, *ramp, least, most, marks, counts)
+        for rows, values, bits, marked in in_bands(sci, groupdq, change=(marks,)):
+            ramp = (values, bits, gain[rows], readnoise[rows], float(nframes))
+            kernels.by_rows(
+                spreading.mark_spreading, values.shape[2], *ramp, least, most, marked, counts[rows]
+            )
         count = int(counts.sum())
         limits, lasts = _aftermath(gain, group_time, params)
-    kernels.by_rows(spreading.spread, ny, sci, groupdq, gain, marks, limits, lasts)
+    for rows, values, bits in in_bands(sci, change=(groupdq,)):
+        around = with_neighbours(marks, rows)
+        kernels.by_rows(spreading.spread, values.shape[2], values, bits, gain[rows], around, limits, lasts)
     return count
+
+
+def with_neighbours(marks: Any, rows: slice) -> NDArray[np.uint8]:
+    """These rows and the ones below and above them; zeros beyond the edges. marks : (..., ny, n)."""
+    ny = marks.shape[-2]
+    first, last = max(0, rows.start - 1), min(ny, rows.stop + 1)
+    part = marks.read_rows(first, last) if isinstance(marks, Cube) else marks[..., first:last, :]
+    missing = (1 - (rows.start - first), 1 - (last - rows.stop))
+    return np.pad(part, ((0, 0), (0, 0), missing, (0, 0)))
 
 
 def search(
     sci: Float, groupdq: GroupDQ, gain: Float, readnoise: Float, nframes: int, params: JumpParams
 ) -> bool:
     """Flag the jumps themselves, by the method the number of groups allows; False if it allows none."""
-    nints, ngroups, ny, _ = sci.shape
+    nints, ngroups = sci.shape[:2]
     unusable = unusable_groups(groupdq)
     usable = ngroups - int(unusable.max())
     sets = nints if params.only_use_ints else nints * ngroups - int(unusable.sum())
     if sets >= params.minimum_sigclip_groups:
-        threshold = params.rejection_threshold
-        kernels.by_rows(jumps.clip_integrations, ny, sci, groupdq, gain, threshold, params.only_use_ints)
+        threshold = (params.rejection_threshold, params.only_use_ints)
+        for rows, values, bits in in_bands(sci, change=(groupdq,)):
+            kernels.by_rows(jumps.clip_integrations, values.shape[2], values, bits, gain[rows], *threshold)
         _unflag_whole_groups(groupdq)
         return True
     if usable < LEAST_GROUPS:
         return False
-    ramp = (sci, groupdq, gain, readnoise, float(nframes))
-    if usable - 1 >= params.min_diffs_single_pass:
-        kernels.by_rows(jumps.reject_at_once, ny, *ramp, params.rejection_threshold)
-    else:
-        kernels.by_rows(jumps.reject_iteratively, ny, *ramp, thresholds(params))
+    at_once = usable - 1 >= params.min_diffs_single_pass
+    method = jumps.reject_at_once if at_once else jumps.reject_iteratively
+    limit = params.rejection_threshold if at_once else thresholds(params)
+    for rows, values, bits in in_bands(sci, change=(groupdq,)):
+        ramp = (values, bits, gain[rows], readnoise[rows], float(nframes))
+        kernels.by_rows(method, values.shape[2], *ramp, limit)
     return True
 
 
@@ -99,8 +118,8 @@ def _all_have(plane: GroupDQ, bits: int) -> bool:
 
 def _unflag_whole_groups(groupdq: GroupDQ) -> None:
     """Where a whole group was clipped the exposure changed, not single pixels: clear pure jumps."""
-    for integration in groupdq:
-        for plane in integration:
+    for (part,) in in_parts(groupdq):
+        for plane in part.reshape(-1, *part.shape[2:]):
             if _all_have(plane, flags.JUMP_DET | flags.DO_NOT_USE):
                 plane[plane == flags.JUMP_DET] = 0
 

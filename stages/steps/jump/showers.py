@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
 from calwebbd.stages.kernels import by_rows, in_threads
+from calwebbd.stages.scratch import in_bands
 from calwebbd.stages.steps.jump.detection import unusable_groups
 from calwebbd.stages.steps.jump.params import JumpParams
 from calwebbd.stages.steps.jump.regions import Drawing, find_ellipses
@@ -78,18 +79,20 @@ def typical_differences(sci: Float, groupdq: GroupDQ, detector: Detector, params
     shape = (ngroups - 1, ny, nx) if clipped else (ny, nx)
     typical = Typical(np.empty(shape, np.float32), np.empty(shape, np.float32))
 
-    def rows(start: int, stop: int) -> None:
+    def search(start: int, stop: int, rows: slice, sci: Float, groupdq: GroupDQ) -> None:
         for y in range(start, stop):
-            values = differences(sci[:, :, y], groupdq[:, :, y], gain[y], axis=1)
+            row = rows.start + y
+            values = differences(sci[:, :, y], groupdq[:, :, y], gain[row], axis=1)
             if clipped:
-                typical.median[:, y], typical.noise[:, y] = _clipped(values)
+                typical.median[:, row], typical.noise[:, row] = _clipped(values)
             else:
-                typical.median[y] = _median(values.reshape(-1, nx))
+                typical.median[row] = _median(values.reshape(-1, nx))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyUserWarning)  # of NaN, which pixels may be full of
         warnings.simplefilter("ignore", RuntimeWarning)
-        by_rows(rows, ny)
+        for rows, values, bits in in_bands(sci, groupdq):
+            by_rows(search, values.shape[2], rows, values, bits)
     if not clipped:
         variance = (detector.readnoise * gain) ** 2 / np.float32(detector.nframes)
         np.sqrt(np.abs(typical.median) + variance, out=typical.noise)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import GroupDQ
 from calwebbd.stages.kernels import in_threads
+from calwebbd.stages.scratch import in_parts
 from calwebbd.stages.steps.jump.params import JumpParams
 from calwebbd.stages.steps.jump.regions import Drawing, Ellipses, find_ellipses
 
@@ -15,19 +18,22 @@ from calwebbd.stages.steps.jump.regions import Drawing, Ellipses, find_ellipses
 def flag_snowballs(groupdq: GroupDQ, group_time: float, params: JumpParams) -> int:
     """Enlarge the flags of snowballs and of their cores, in place; how many snowballs there are.
 
-    groupdq : (nints, ngroups, ny, nx)
+    groupdq : (nints, ngroups, ny, nx), in memory or on disk
         JUMP_DET grows in the group of the event, SATURATED from there to the end of the
         integration; where a core was, the next integration gets JUMP_DET for a while.
     group_time : s
     Source: specification detector1 §3 jump, snowballs; Regan, JWST-STScI-008545.
     """
-    found = in_threads([lambda i=i: _in_integration(i, params) for i in groupdq])  # type: ignore[misc]
-    if params.mask_snowball_core_next_int:
-        last = min(int(params.snowball_time_masked_next_int // group_time), groupdq.shape[1])
-        for (_, cores), following in zip(found, groupdq[1:], strict=False):
-            for rows, columns, inside in cores:
-                following[1:last, rows, columns] |= inside * np.uint8(flags.JUMP_DET)
-    return sum(events for events, _ in found)
+    events = 0
+    last = min(int(params.snowball_time_masked_next_int // group_time), groupdq.shape[1])
+    before: list[Drawing] = []
+    for (part,) in in_parts(groupdq):
+        found = in_threads([partial(_in_integration, integration, params) for integration in part])
+        for integration, (count, cores) in zip(part, found, strict=True):
+            for rows, columns, inside in before if params.mask_snowball_core_next_int else ():
+                integration[1:last, rows, columns] |= inside * np.uint8(flags.JUMP_DET)
+            events, before = events + count, cores
+    return events
 
 
 def _in_integration(groupdq: GroupDQ, params: JumpParams) -> tuple[int, list[Drawing]]:

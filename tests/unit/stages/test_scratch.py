@@ -64,15 +64,24 @@ def test_changes_of_parts_are_kept(stored: bool) -> None:
     assert np.array_equal(np.asarray(array), VALUES + 1)
 
 
-def test_bands_of_what_is_in_memory_are_all_of_it() -> None:
-    ((rows, (band,)),) = in_bands(VALUES, rows=2)
-    assert (rows, band is VALUES) == (slice(0, 7), True)
+def test_arrays_in_memory_are_worked_on_as_a_whole() -> None:
+    ((rows, band, other),) = in_bands(VALUES, change=(VALUES,))
+    assert rows == slice(0, 7)
+    assert np.shares_memory(band, VALUES)
+    assert np.shares_memory(other, VALUES)
+    assert [len(part) for (part,) in in_parts(VALUES)] == [5]
 
 
-def test_bands_of_a_cube_cover_its_rows_once() -> None:
-    bands = [(rows, band) for rows, (band,) in in_bands(filled(), rows=3)]
-    assert [rows for rows, _ in bands] == [slice(0, 3), slice(3, 6), slice(6, 7)]
-    assert np.array_equal(np.concatenate([band for _, band in bands], axis=-2), VALUES)
+def test_bands_of_cubes_cover_their_rows_once_and_changes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "AT_ONCE", 1400)
+    read, changed = filled(), filled()
+    seen = []
+    for rows, band, other in in_bands(read, change=(changed,)):
+        seen.append(rows)
+        other += band
+    assert seen == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 7)]
+    assert np.array_equal(np.asarray(changed), 2 * VALUES)
+    assert np.array_equal(np.asarray(read), VALUES)
 
 
 def test_cubes_leave_no_file(tmp_path: Path) -> None:

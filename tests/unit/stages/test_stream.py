@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ramps import make_ramp
 
-from calwebbd.stages import stream
+from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import step
@@ -30,7 +30,7 @@ def whole(ramp: Ramp, references: Any, params: Any) -> Ramp:
 @pytest.fixture
 def ramp(monkeypatch: pytest.MonkeyPatch) -> Ramp:
     """Five integrations on disk, two of which may be in memory."""
-    monkeypatch.setattr(stream, "PART", 2 * 2 * 3 * 4 * 4)
+    monkeypatch.setattr(scratch, "AT_ONCE", 2 * 2 * 3 * 4 * 4)
     made = make_ramp(np.arange(120.0).reshape(SHAPE))
     for name in ("sci", "groupdq"):
         cube = Cube(SHAPE, getattr(made, name).dtype)

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
 
+from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import DO_NOT_USE, DROPOUT, JUMP_DET, NO_GAIN_VALUE, SATURATED
 from calwebbd.stages.kernels import jumps, spreading
 from calwebbd.stages.kernels.sorting import sort_columns
 from calwebbd.stages.references import References
+from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.jump import JumpParams, flag_bad_gain, jump
 from calwebbd.stages.steps.jump.detection import NOT_SEARCHED, detect_jumps, thresholds, unusable_groups
@@ -245,12 +247,42 @@ def test_the_number_of_threads_changes_nothing(
     same_for_any_threads(monkeypatch, lambda: find(*wide, **settings)[:1])
 
 
+@pytest.mark.parametrize("size", [(2, 7), (1, 12), (20, 5)])
+def test_jumps_on_disk_are_found_as_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(scratch, "AT_ONCE", 20000)
+    sci, groupdq = random_ramp(3, *size)
+    wide = np.tile(sci, (1, 1, 9, 1)).astype(np.float32), np.tile(groupdq, (1, 1, 9, 1)).astype(np.uint8)
+    everything = {
+        "minimum_sigclip_groups": 20, "after_jump_flag_dn1": 50.0, "after_jump_flag_time1": 20.0,
+        "expand_large_events": True, "sat_required_snowball": False, "edge_size": 0,
+        "find_showers": True, "extend_min_area": 3,
+    }  # fmt: skip
+    found = []
+    maps = references(make_ramp(wide[0]), tmp_path, gain=1.5)
+    for cubes in (wide, [stored(array) for array in wide]):
+        ramp = make_ramp(wide[0], TGROUP=10.0)
+        ramp.sci, ramp.groupdq = (array.copy() if isinstance(array, np.ndarray) else array for array in cubes)
+        jump(ramp, maps, **everything)
+        found.append((np.asarray(ramp.groupdq), ramp.header["PRIMECRS"], ramp.header["EXTNCRS"]))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1:] == found[1][1:]
+    assert found[0][0].sum() > groupdq.sum()
+
+
+def stored(array: np.ndarray) -> Cube:
+    cube = Cube(array.shape, array.dtype)
+    cube.write(0, array)
+    return cube
+
+
 def test_kernels_give_the_same_as_python() -> None:
     sci, flags = random_ramp(5)
     sci = np.ascontiguousarray(sci[:, :, :2], np.float32)
     maps = np.full((2, 70), 1.5, np.float32), np.full((2, 70), 6.0, np.float32)
     limits = thresholds(JumpParams())
-    marks = np.random.default_rng(6).integers(0, 256, (2, 7, 2, 9)).astype(np.uint8)
+    marks = np.random.default_rng(6).integers(0, 256, (2, 7, 4, 9)).astype(np.uint8)
     calls: list[tuple[Any, tuple[Any, ...]]] = [
         (jumps.reject_iteratively, (*maps, 1.0, limits)),
         (jumps.reject_at_once, (*maps, 1.0, 4.0)),
