@@ -168,7 +168,7 @@ class Dispatch:
     def _list(self, seen: Seen, asn: Association, now: float) -> None:
         """A dropped-in association: its members, and no others, make its products."""
         known = seen.known
-        if asn.pipeline not in PIPELINES - {"detector1"}:
+        if asn.pipeline not in PIPELINES or STAGES[asn.pipeline] == 1:
             reason = f"asn_type is {asn.asn_type!r}: no pipeline of this version makes its products"
             self.records.quarantine(known.path, seen.stamp, reason, now)
             return

@@ -89,13 +89,14 @@ class Records:
 
     def complete(self, job: Job, work: Work, result: Result, output: Path, now: float) -> list[Known]:
         """An attempt that ended well, and its products. Returns those."""
+        own = {work.pipeline: result.parameters} if result.parameters else {}
         activity = self._activity(
             job,
             work,
             started=result.started,
             ended=result.ended,
             outcome="complete",
-            parameters=_json({step["name"]: step["parameters"] for step in result.steps}),
+            parameters=_json(own | {step["name"]: step["parameters"] for step in result.steps}),
             steps=_json([{k: v for k, v in s.items() if k != "parameters"} for s in result.steps]),
             peak_mb=result.peak_mb,
             cpu_s=result.cpu_s,

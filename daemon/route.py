@@ -10,7 +10,7 @@ from calwebbd.stages.header import Header, Value, integer
 from calwebbd.stages.names import KEYWORDS as NAMING
 from calwebbd.stages.names import split_suffix
 
-STAGES = {"detector1": 1, "image2": 2, "image3": 3}
+STAGES = {"guider": 1, "dark": 1, "detector1": 1, "image2": 2, "image3": 3}
 
 _ASKED_FOR = """
 BAND BKGDTARG CHANNEL CORONMSK DATE-OBS DETECTOR DMS_NOTE EXPCOUNT EXP_TYPE EXSEGNUM EXSEGTOT FILTER
@@ -48,6 +48,8 @@ def keep(header: Header) -> dict[str, Value]:
 
 def follow(kind: str, header: Header) -> Follow:
     """What becomes of a file of this kind. A file that stage 3 takes waits for its group."""
+    if kind == "ramp":
+        return Follow(None, "stage 1 wrote it beside its rates, or in their place")
     route = pipeline_for(header, kind)
     if route.pipeline is None:
         return Follow(None, route.reason)
@@ -72,7 +74,7 @@ def estimate_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
         pixels = (integer(header, "SUBSIZE1") or 2048) * (integer(header, "SUBSIZE2") or 2048)
         first, last = integer(header, "INTSTART"), integer(header, "INTEND")
         planes = last - first + 1 if first and last else integer(header, "NINTS") or 1
-        samples = planes * (integer(header, "NGROUPS") or 1) if pipeline == "detector1" else 0
+        samples = planes * (integer(header, "NGROUPS") or 1) if STAGES[pipeline] == 1 else 0
         per_pixel = {1: 80, 2: 150, 3: 60}[STAGES[pipeline]]
         total += pixels * (12 * samples + per_pixel) / 2**20
     return int(total)

@@ -68,10 +68,15 @@ class Product(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Work that was done. steps : what each did, as stages.run.StepRecord has it."""
+    """Work that was done.
+
+    steps : what each did, as stages.run.StepRecord has it
+    parameters : of the pipeline itself
+    """
 
     products: tuple[Product, ...]
     steps: tuple[dict[str, Any], ...] = ()
+    parameters: dict[str, Any] = {}
     started: float
     ended: float
     peak_mb: float

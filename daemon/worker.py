@@ -239,9 +239,11 @@ def _result(work: Work, folder: Path, outcomes: Sequence[Any], started: float) -
         written.append((folder / "out" / work.asn_name, "asn"))
     used = resource.getrusage(resource.RUSAGE_SELF)
     steps = [msgspec.to_builtins(s, enc_hook=_plain) for outcome in outcomes for s in outcome.steps]
+    own = {name: value for outcome in outcomes for name, value in outcome.parameters.items()}
     return Result(
         products=workspace.settle(folder, written),
         steps=tuple(steps),
+        parameters=own,
         started=started,
         ended=time.time(),
         peak_mb=used.ru_maxrss / 1024,

@@ -110,8 +110,11 @@ def mappings(context: str) -> dict[str, dict[str, str]]:
 
 
 def parameters(header: Header) -> dict[str, str]:
-    """The header in the words of CRDS."""
-    return {ours: str(header.get(keyword, "UNDEFINED")) for ours, keyword in PARAMETERS.items()}
+    """The header in the words of CRDS, whose rules have 1 as ``1.0`` and true as ``T``."""
+    from crds.core.utils import condition_value
+
+    values = {ours: str(header.get(keyword, "UNDEFINED")) for ours, keyword in PARAMETERS.items()}
+    return {ours: condition_value(value) for ours, value in values.items()}
 
 
 def best_references(

@@ -84,7 +84,8 @@ class Exposure:
 
     `metadata` holds what has no keyword, by its dotted path in the JWST metadata
     tree (``meta.resample.kernel``); `file` is where it was read from. `byproducts` are
-    what steps made beside their result, by suffix (``fitopt``), to be written with it.
+    what steps made beside their result, by suffix (``fitopt``) or by file name
+    (``mine.fits``), to be written with it.
     """
 
     header: Header
@@ -143,6 +144,40 @@ class Ramp(Exposure):
         return replace(
             self, header=self.header.copy(), pixeldq=self.pixeldq.copy(), first=self.first + start, **read
         )
+
+
+@dataclass(eq=False)
+class Dark(Exposure):
+    """A dark as it was subtracted, in the form of its reference file.
+
+    sci : (ngroups, ny, nx), DN; MIRI: (nints, ngroups, ny, nx)
+    dq : (ny, nx); MIRI: (nints, 1, ny, nx)
+    """
+
+    dq: PixelDQ
+
+
+@dataclass(eq=False)
+class GuideStar(Exposure):
+    """What the fine guidance sensor telemetred: raw groups, then count rates.
+
+    sci : (nints, ngroups, ny, nx), DN; count rates (nplanes, ny, nx), DN/s
+    dq : (ny, nx), of all planes
+    err : as the count rates; None before them
+    The tables of stars, pointing, centroids and windows pass through untouched.
+    """
+
+    dq: PixelDQ
+    err: Float | None = None
+    planned_star_table: Table | None = None
+    flight_star_table: Table | None = None
+    pointing_table: Table | None = None
+    centroid_table: Table | None = None
+    track_sub_table: Table | None = None
+
+    @property
+    def raw(self) -> bool:
+        return self.sci.ndim == 4
 
 
 @dataclass(eq=False)

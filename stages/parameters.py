@@ -1,4 +1,4 @@
-"""The parameters a step runs with, and where each came from.
+"""The parameters a step or pipeline runs with, and where each came from.
 
 Weak to strong: code default, the step's ``pars-`` reference, the pipeline's
 ``pars-`` reference, then the layers that the caller gives (site configuration,
@@ -17,7 +17,7 @@ from typing import Any
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.step import Pipeline, Step
 
-Settings = Mapping[str, Mapping[str, Any]]  # step -> parameter -> value
+Settings = Mapping[str, Mapping[str, Any]]  # step, or pipeline -> parameter -> value
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,23 @@ class Layer:
 
 @dataclass(frozen=True)
 class Effective:
-    """What one step runs with.
+    """What one step, or a pipeline itself, runs with.
 
-    values : instance of the step's parameter dataclass
+    values : instance of its parameter dataclass
     origins : parameter -> name of the layer that set it
-    skip : whether it is switched off; overrides : CRDS type -> file to use instead
+    skip : whether it is switched off, None for a pipeline; overrides : CRDS type -> file to use instead
     """
 
     values: Any
     origins: Mapping[str, str]
-    skip: bool
+    skip: bool | None
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, list[Any]]:
         """Parameter -> [value, origin], for the records."""
-        values = dataclasses.asdict(self.values) | {"skip": self.skip}
+        values = dataclasses.asdict(self.values)
+        if self.skip is not None:
+            values["skip"] = self.skip
         values |= {f"override_{kind}": file for kind, file in self.overrides.items()}
         return {name: [value, self.origins.get(name, "default")] for name, value in values.items()}
 
@@ -55,7 +57,7 @@ def check(pipelines: Sequence[Pipeline], layers: Sequence[Layer]) -> None:
 
     An official step that they lack in this version may be set to be skipped: it is.
     """
-    known = {step.name for pipeline in pipelines for step in pipeline.steps}
+    known = {name for pipeline in pipelines for name in _settable(pipeline)}
     lacking = {name for pipeline in pipelines for name in pipeline.lacking}
     for layer in layers:
         for name, settings in layer.settings.items():
@@ -70,30 +72,37 @@ def check(pipelines: Sequence[Pipeline], layers: Sequence[Layer]) -> None:
 
 def concerning(pipeline: Pipeline, layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Layers made for several pipelines, with the settings of this one's steps only."""
-    own = {step.name for step in pipeline.steps} | set(pipeline.lacking)
+    own = _settable(pipeline) | set(pipeline.lacking)
     return tuple(
         replace(layer, settings={name: values for name, values in layer.settings.items() if name in own})
         for layer in layers
     )
 
 
-def effective(step: Step, layers: Sequence[Layer]) -> Effective:
-    """Merge the layers, weak to strong, over the step's defaults."""
+def _settable(pipeline: Pipeline) -> set[str]:
+    """Names of the steps, and of the pipeline itself if it has parameters."""
+    own = {pipeline.name} if dataclasses.fields(pipeline.params) else set()
+    return own | {step.name for step in pipeline.steps}
+
+
+def effective(step: Step | Pipeline, layers: Sequence[Layer]) -> Effective:
+    """Merge the layers, weak to strong, over the defaults of a step, or of a pipeline itself."""
     kinds = typing.get_type_hints(step.params)
+    is_step = isinstance(step, Step)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     overrides: dict[str, str] = {}
-    skip = step.skip
+    skip = step.skip if isinstance(step, Step) else None
     for layer in layers:
         for name, raw in layer.settings.get(step.name, {}).items():
-            if name == "skip":
+            if name == "skip" and is_step:
                 skip = _convert(raw, bool, f"{step.name}.skip")
-            elif name.startswith("override_"):
+            elif name.startswith("override_") and is_step:
                 overrides[name.removeprefix("override_")] = str(raw)
             elif name in kinds:
                 values[name] = _convert(raw, kinds[name], f"{step.name}.{name}")
             elif layer.strict:
-                raise ParameterError(f"{layer.origin} sets {step.name}.{name}, which the step does not have")
+                raise ParameterError(f"{layer.origin} sets {step.name}.{name}, which it does not have")
             else:
                 continue
             origins[name] = layer.origin

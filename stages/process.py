@@ -18,7 +18,7 @@ from calwebbd.stages.associations import Association, load_asn, member_path
 from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
 from calwebbd.stages.exposure import Exposure
 from calwebbd.stages.exptypes import pipeline_for
-from calwebbd.stages.fits import read_header, read_image, read_ramp
+from calwebbd.stages.fits import read_guide_star, read_header, read_image, read_ramp
 from calwebbd.stages.groups import GROUP_ID
 from calwebbd.stages.names import PRODUCTS, product_path, split_suffix
 from calwebbd.stages.parameters import Layer, check, concerning
@@ -39,7 +39,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of a pipeline made, of what, and how."""
+    """What one run of a pipeline made, of what, and how.
+
+    parameters : of the pipeline itself, each with its value and origin
+    """
 
     pipeline: str
     context: str
@@ -48,6 +51,7 @@ class Outcome:
     products: tuple[Written, ...]
     steps: tuple[StepRecord, ...]
     seconds: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def product(self, suffix: str) -> Path | None:
         """The first product with this suffix."""
@@ -77,6 +81,7 @@ class Options:
 class Task:
     """One product to make: its name, the science files it is made of, and their association, if any.
 
+    separator : what joins the name and the suffixes of its products; a hyphen for some guide stars
     groups : of files for which the association names another group than their keywords do
     """
 
@@ -84,6 +89,7 @@ class Task:
     science: tuple[Path, ...]
     asn: Association | None = None
     asn_file: str = ""
+    separator: str = "_"
     groups: Mapping[Path, str] = field(default_factory=dict)
 
     def keywords(self) -> dict[str, str]:
@@ -143,6 +149,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         exposures = [_read(path, pipeline, task) for path in task.science]
         run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
         writer = _Writer(task, context, options.output_dir)
+        run.save = writer.write
         if options.save_steps:
             run.keep = writer.keep
         run.record_lacking(exposures)
@@ -154,20 +161,22 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         context,
         task.name,
         task.science,
-        tuple(writer.written),
+        tuple(writer.written.values()),
         tuple(run.records),
         time.perf_counter() - start,
+        run.parameters.record(),
     )
 
 
 def _tasks(file: Path, asn: Association | None) -> Iterator[Task]:
     if asn is None:
-        yield Task(split_suffix(file.name)[0], (file,))
+        name, separator, _ = split_suffix(file.name)
+        yield Task(name, (file,), separator=separator)
         return
     for product in asn.products:
         members = {member_path(file.parent, m): m for m in product.members if m.exptype == "science"}
         groups = {path: m.group_id for path, m in members.items() if isinstance(m.group_id, str)}
-        yield Task(product.name, tuple(members), asn, file.name, groups)
+        yield Task(product.name, tuple(members), asn, file.name, groups=groups)
 
 
 def _of_association(asn: Association) -> str | None:
@@ -204,7 +213,7 @@ def _of_file(file: Path) -> str:
 
 def _read(path: Path, pipeline: Pipeline, task: Task) -> Exposure:
     try:
-        exposure: Exposure = read_ramp(path) if "uncal" in pipeline.reads else read_image(path)
+        exposure: Exposure = _reader(pipeline)(path)
     except CalibrationError as error:
         error.file = str(path)
         raise
@@ -212,6 +221,12 @@ def _read(path: Path, pipeline: Pipeline, task: Task) -> Exposure:
     if path in task.groups:
         exposure.metadata[GROUP_ID] = task.groups[path]
     return exposure
+
+
+def _reader(pipeline: Pipeline) -> Callable[[Path], Exposure]:
+    if pipeline.name == "guider":
+        return read_guide_star
+    return read_ramp if "uncal" in pipeline.reads else read_image
 
 
 def _apply(run: Run, pipeline: Pipeline, exposures: list[Exposure]) -> dict[str, Any]:
@@ -230,20 +245,28 @@ class _Writer:
     task: Task
     context: str
     folder: Path
-    written: list[Written] = field(default_factory=list)
+    written: dict[Path, Written] = field(default_factory=dict)
 
     def write(self, suffix: str, product: Exposure | Sequence[Exposure]) -> None:
-        """One product under the task's name; several under their own, with the association's id."""
+        """One product under the task's name; several under their own, with the association's id.
+
+        suffix : or, of a product with a name of its own, its file
+        """
         from calwebbd.stages.fits.write import write
 
         if isinstance(product, Exposure):
-            named = [(product_path(self.folder / f"{self.task.name}_uncal", suffix), product)]
+            named = [(self.folder / self._name(suffix), product)]
         else:
             asn_id = self.task.asn.asn_id if self.task.asn else "a3001"
             named = [(product_path(self.folder / Path(p.file).name, suffix, asn_id), p) for p in product]
         for path, each in named:
             each.header.update(self._made_by())
-            self.written.append(Written(write(each, path), suffix))
+            self.written[path] = Written(write(each, path), Path(suffix).stem)
+
+    def _name(self, suffix: str) -> str:
+        if suffix.endswith(".fits"):
+            return suffix
+        return product_path(Path(f"{self.task.name}{self.task.separator}uncal"), suffix).name
 
     def keep(self, step: Step, result: Any) -> None:
         """Save what a step gave."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,7 @@ class Run:
     layers : settings, weak to strong, without the ``pars-`` references
     report : called as (step name, "start" or status) for progress
     keep : called with (step, result) after each step that changed something, for ``--save-steps``
+    save : writes a product, by suffix, that the next step would change
     byproducts : what steps made beside their results, by suffix
     """
 
@@ -58,6 +60,7 @@ class Run:
     stop_after: str | None = None
     report: Callable[[str, str], None] = lambda step, state: None
     keep: Callable[[Step, Any], None] | None = None
+    save: Callable[[str, Exposure], None] = lambda suffix, product: None
     records: list[StepRecord] = field(default_factory=list)
     byproducts: dict[str, Exposure] = field(default_factory=dict)
     _settings: list[Layer] | None = None
@@ -69,6 +72,11 @@ class Run:
                 for exposure in exposures:
                     exposure.header[keyword] = "SKIPPED"
                 self.records.append(StepRecord(name, keyword, "SKIPPED", "not in this version", 0.0, {}, {}))
+
+    @cached_property
+    def parameters(self) -> Effective:
+        """Those of the pipeline itself."""
+        return effective(self.pipeline, self.all_layers())
 
     def steps(self, steps: Iterable[Step], exposure: Any) -> Any:
         """Apply steps one after the other; to a ramp on disk where they can, to a part of it at a time."""
@@ -195,8 +203,9 @@ def parameter_references(pipeline: Pipeline, header: Header, context: str) -> li
             layers.append(Layer(name, {step.name: settings}, strict=False))
     name = found[pipeline.pars]
     if name:
-        steps = _pars_tree(name, context).get("steps", [])
-        by_step = {each["name"]: each.get("parameters", {}) for each in steps}
+        tree = _pars_tree(name, context)
+        by_step = {each["name"]: each.get("parameters", {}) for each in tree.get("steps", [])}
+        by_step[pipeline.name] = tree.get("parameters", {})
         layers.append(Layer(name, by_step, strict=False))
     return layers
 

@@ -27,7 +27,7 @@ class Skip(Exception):
 
 @dataclass(frozen=True)
 class NoParams:
-    """A step without parameters of its own."""
+    """A step or pipeline without parameters of its own."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Pipeline:
     lacking : official steps that this version does not have, with their keyword ("" if they
         write none); they are recorded as skipped
     combines : True if it takes a list of exposures, False if one
+    params : frozen dataclass of the parameters of the pipeline itself, with the official names and defaults
     function : (run, exposure or exposures) -> products by suffix
     chosen : those of the steps that an exposure of this header is taken through, in order
     """
@@ -107,6 +108,7 @@ class Pipeline:
     lacking: Mapping[str, str] = field(default_factory=dict)
     combines: bool = False
     chosen: Callable[[Any], Sequence[Step]] | None = None
+    params: type = NoParams
 
     @property
     def pars(self) -> str:
@@ -133,11 +135,12 @@ def pipeline(
     lacking: Mapping[str, str] | None = None,
     combines: bool = False,
     chosen: Callable[[Any], Sequence[Step]] | None = None,
+    params: type = NoParams,
 ) -> Callable[[Callable[..., Any]], Pipeline]:
     """Declare the function below as the pipeline of its name."""
 
     def declare(function: Callable[..., Any]) -> Pipeline:
         name = function.__name__
-        return Pipeline(name, reads, writes, steps, function, lacking or {}, combines, chosen)
+        return Pipeline(name, reads, writes, steps, function, lacking or {}, combines, chosen, params)
 
     return declare

@@ -24,9 +24,7 @@ def add(verbs: Verbs, common: Common) -> None:
         "process", parents=[common], help="calibrate exposures or associations, outside the service"
     )
     process.add_argument("files", nargs="+", metavar="FILE", help="a product, or an association (*_asn.json)")
-    process.add_argument(
-        "--pipeline", metavar="NAME", help="detector1, image2 or image3; default: by the header"
-    )
+    process.add_argument("--pipeline", metavar="NAME", help="as detector1 or image3; default: by the header")
     process.add_argument("--through", metavar="NAME", help="go on with what was made, up to this pipeline")
     process.add_argument("--output-dir", type=Path, default=Path(), metavar="DIR", help="default: here")
     process.add_argument("--context", metavar="PMAP", help="default: CRDS_CONTEXT, else the latest")

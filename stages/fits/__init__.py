@@ -4,6 +4,6 @@
 calibration should not wait for them before its first step.
 """
 
-from calwebbd.stages.fits.read import read_header, read_image, read_ramp
+from calwebbd.stages.fits.read import read_guide_star, read_header, read_image, read_ramp
 
-__all__ = ["read_header", "read_image", "read_ramp"]
+__all__ = ["read_guide_star", "read_header", "read_image", "read_ramp"]

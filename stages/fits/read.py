@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import scratch
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import Float, Header, Image, Ramp, Table
+from calwebbd.stages.exposure import Float, GuideStar, Header, Image, Ramp, Table
 from calwebbd.stages.fits.arrays import Planes, open_fits, read_array, read_table
 
 STRUCTURE = {  # keywords of the file, not of the exposure
@@ -27,6 +27,15 @@ STRUCTURE = {  # keywords of the file, not of the exposure
 
 IN_MEMORY = 256 << 20  # bytes of samples and their flags; longer exposures are kept on disk
 SAMPLE = 5  # bytes: float32, and a byte of flags
+
+
+GUIDE_STAR_TABLES = {
+    "planned_star_table": "PLANNED REFERENCE STARS",
+    "flight_star_table": "FLIGHT REFERENCE STARS",
+    "pointing_table": "POINTING",
+    "centroid_table": "FGS CENTROID PACKET",
+    "track_sub_table": "TRACK SUBARRAY TABLE",
+}
 
 
 def read_header(path: Path | str) -> Header:
@@ -56,6 +65,29 @@ def read_ramp(path: Path | str) -> Ramp:
             int_times=_table(hdus, "INT_TIMES"),
             group=_table(hdus, "GROUP"),
             average_dark_current=_array(path, hdus, "AVDRKCUR", 0.0),
+            file=str(path),
+        )
+
+
+def read_guide_star(path: Path | str) -> GuideStar:
+    """A raw or calibrated guide-star exposure as float32; flags of another shape than its pixels are zeroed.
+
+    Raises InputError if the file is not such a product.
+    """
+    with _open(path) as hdus:
+        axes = hdus["SCI"].header["NAXIS"]
+        if axes not in (3, 4):
+            raise InputError(f"SCI has {axes} axes, a guide-star exposure has 3 or 4", file=str(path))
+        sci = read_array(path, hdus["SCI"]).astype(np.float32, copy=False)
+        none = np.zeros(sci.shape[-2:], np.uint32)
+        dq = _array(path, hdus, "DQ", none)
+        tables: dict[str, Any] = {n: _table(hdus, extension) for n, extension in GUIDE_STAR_TABLES.items()}
+        return GuideStar(
+            header=_header(hdus),
+            sci=sci,
+            dq=dq if dq.shape == none.shape else none,
+            err=None if axes == 4 else _float(path, hdus, "ERR"),
+            **tables,
             file=str(path),
         )
 

@@ -20,14 +20,17 @@ from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import walk_schema
 
-from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic, Ramp, Table, Value
+from calwebbd.stages.exposure import Dark, Exposure, GuideStar, Header, Image, Mosaic, Ramp, Table, Value
 from calwebbd.stages.fits.output import write_hdus
+from calwebbd.stages.fits.read import GUIDE_STAR_TABLES
 from calwebbd.stages.scratch import Cube
 
 RAMP = {"sci": "data"} | {name: name for name in ("pixeldq", "groupdq", "zeroframe", "refout")}
 IMAGE = {"sci": "data"} | {
     name: name for name in ("err", "dq", "var_poisson", "var_rnoise", "var_flat", "area", "int_times")
 }
+DARK = {"sci": "data", "dq": "dq"}
+GUIDE_STAR = {"sci": "data"} | {name: name for name in ("err", "dq", *GUIDE_STAR_TABLES)}
 MOSAIC = {"sci": "data"} | {
     name: name for name in ("err", "wht", "con", "var_poisson", "var_rnoise", "var_flat", "dq", "hdrtab")
 }
@@ -80,10 +83,14 @@ def load_schemas() -> None:
 def _model(product: Exposure) -> tuple[type, dict[str, str]]:
     if isinstance(product, Ramp):
         return datamodels.RampModel, RAMP
+    if isinstance(product, GuideStar):
+        return (datamodels.GuiderRawModel if product.raw else datamodels.GuiderCalModel), GUIDE_STAR
     if isinstance(product, Mosaic):
         return datamodels.ImageModel, MOSAIC
     if isinstance(product, Image):
         return (datamodels.CubeModel if product.by_integration else datamodels.ImageModel), IMAGE
+    if isinstance(product, Dark):
+        return (datamodels.DarkMIRIModel if product.sci.ndim == 4 else datamodels.DarkModel), DARK
     raise TypeError(f"no product is a {type(product).__name__}")
 
 

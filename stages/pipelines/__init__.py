@@ -8,7 +8,7 @@ from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.step import Pipeline
 
 #: in the order in which an exposure meets them
-NAMES = ("detector1", "image2", "image3")
+NAMES = ("guider", "dark", "detector1", "image2", "image3")
 
 
 def load(name: str) -> Pipeline:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from calwebbd.stages.exposure import Exposure, Header, Ramp
 from calwebbd.stages.readout import is_miri
 from calwebbd.stages.run import Run
@@ -38,6 +40,11 @@ LACKING = {
 }
 
 
+@dataclass(frozen=True)
+class Detector1Params:
+    save_calibrated_ramp: bool = False  #: write the ramp as it is fitted
+
+
 def steps_for(header: Header) -> tuple[Step, ...]:
     return (*(MIRI if is_miri(header) else NIR), *BOTH, ramp_fit, *RATES)
 
@@ -48,11 +55,14 @@ def steps_for(header: Header) -> tuple[Step, ...]:
     steps=tuple(dict.fromkeys((*MIRI, *NIR, *BOTH, ramp_fit, *RATES))),
     lacking=LACKING,
     chosen=steps_for,
+    params=Detector1Params,
 )
 def detector1(run: Run, ramp: Ramp) -> dict[str, Exposure]:
     """Correct a ramp and fit its slope (specification detector1 §2)."""
     ramp = run.steps(MIRI if is_miri(ramp.header) else NIR, ramp)
     ramp = run.steps(BOTH, ramp)
+    if run.parameters.values.save_calibrated_ramp:
+        run.save("ramp", ramp)
     fitted = run.step(ramp_fit, ramp)
     if isinstance(fitted, Ramp):  # ramp_fit was skipped
         return {"ramp": fitted}

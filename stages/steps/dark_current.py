@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages.exposure import Float, Header, Ramp
+from calwebbd.stages.exposure import Dark, Float, Header, Ramp
+from calwebbd.stages.fits.read import read_header
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.readout import first_integration
 from calwebbd.stages.references import Reference, References
@@ -22,7 +22,7 @@ Planes = Callable[[int], Plane]
 
 @dataclass(frozen=True)
 class DarkCurrentParams:
-    dark_output: str | None = None  #: file for the dark as it was subtracted
+    dark_output: str | None = None  #: file for the dark as it was subtracted, in the folder of the products
     average_dark_current: float | None = None  #: e-/s, for the noise; instead of the reference's
 
 
@@ -129,7 +129,9 @@ def dark_current(ramp: Ramp, references: References, params: DarkCurrentParams) 
     ramp.pixeldq |= np.bitwise_or.reduce(reference.dq().reshape(-1, *ramp.pixeldq.shape))
     if params.dark_output:
         made = Frames(max(science.ngroups, dark.ngroups), dark.nframes, dark.groupgap) if same else science
-        _save(reference, [groups(k) for k in range(ndarks)], made, Path(params.dark_output))
+        ramp.byproducts[f"{params.dark_output.removesuffix('.fits')}.fits"] = _kept(
+            reference, [groups(k) for k in range(ndarks)], made
+        )
     return ramp
 
 
@@ -165,16 +167,10 @@ def _planes(reference: Reference, k: int) -> Planes:
     return lambda j: reference.floats(planes=slice(first + j, first + j + 1))[0]
 
 
-def _save(reference: Reference, darks: list[Planes], frames: Frames, path: Path) -> None:
-    """Write the darks as they were subtracted, in the form of their reference file."""
-    from stdatamodels.jwst import datamodels  # takes a second, and few want it
-
+def _kept(reference: Reference, darks: list[Planes], frames: Frames) -> Dark:
+    """The darks as they were subtracted, with the keywords of their reference file."""
+    header = read_header(reference.path)
+    header |= {"NGROUPS": frames.ngroups, "NFRAMES": frames.nframes, "GROUPGAP": frames.groupgap}
+    sci = np.stack([[groups(j) for j in range(frames.ngroups)] for groups in darks]).astype(np.float32)
     whole = len(reference.shape()) == 4
-    with (datamodels.DarkMIRIModel if whole else datamodels.DarkModel)(reference.path) as model:
-        data = np.stack([[groups(j) for j in range(frames.ngroups)] for groups in darks]).astype(np.float32)
-        model.data = data if whole else data[0]
-        model.dq = reference.dq()
-        model.meta.exposure.ngroups = frames.ngroups
-        model.meta.exposure.nframes = frames.nframes
-        model.meta.exposure.groupgap = frames.groupgap
-        model.save(path)
+    return Dark(header, sci if whole else sci[0], reference.dq(), file=str(reference.path))

@@ -9,7 +9,7 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import GroupDQ, PixelDQ, Ramp
+from calwebbd.stages.exposure import GroupDQ, GuideStar, PixelDQ, Ramp
 from calwebbd.stages.fits.arrays import open_fits, read_array
 from calwebbd.stages.references import References
 from calwebbd.stages.step import step
@@ -32,13 +32,16 @@ def apply_mask(groupdq: GroupDQ, pixeldq: PixelDQ, mask: PixelDQ) -> None:
 
 
 @step(keyword="S_DQINIT", references=("mask",), params=DQInitParams)
-def dq_init(ramp: Ramp, references: References, params: DQInitParams) -> Ramp:
-    """Flag known bad pixels."""
+def dq_init(exposure: Ramp | GuideStar, references: References, params: DQInitParams) -> Ramp | GuideStar:
+    """Flag known bad pixels. Guide stars have no flags of groups."""
     mask = references["mask"].dq()
     if params.user_supplied_dq:
         mask |= _user_flags(Path(params.user_supplied_dq), mask.shape)
-    apply_mask(ramp.groupdq, ramp.pixeldq, mask)
-    return ramp
+    if isinstance(exposure, GuideStar):
+        exposure.dq |= mask
+    else:
+        apply_mask(exposure.groupdq, exposure.pixeldq, mask)
+    return exposure
 
 
 def _user_flags(path: Path, shape: tuple[int, ...]) -> PixelDQ:

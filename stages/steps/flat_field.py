@@ -9,7 +9,7 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.errors import ReferenceMissing
-from calwebbd.stages.exposure import Float, Image, PixelDQ
+from calwebbd.stages.exposure import Exposure, Float, GuideStar, Image, PixelDQ
 from calwebbd.stages.masking import match_nans_and_flags
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step
@@ -60,26 +60,58 @@ def apply_flat(image: Image, flat: Float, flat_err: Float, *, inverse: bool = Fa
     np.sqrt(image.err, out=image.err)
 
 
+def apply_flat_to_guide_star(star: GuideStar, flat: Float, flat_err: Float, *, inverse: bool = False) -> None:
+    """Divide (`inverse`: multiply) count rates by the flat, in place, and add its error to ERR.
+
+    flat, flat_err : (ny, nx), for all planes
+
+    ERR is not divided itself, as in the reference pipeline. NaN in SCI or ERR becomes NaN in
+    both; flags, which all planes share, make none.
+    Source: specification guider_dark A2.
+    """
+    err = np.zeros_like(star.sci) if star.err is None else star.err
+    if inverse:
+        star.sci *= flat
+    else:
+        star.sci /= flat
+        variance = star.sci**2
+        variance /= flat * flat
+        variance *= flat_err**2
+        variance += err**2
+        err = np.sqrt(variance)
+    invalid = np.isnan(star.sci) | np.isnan(err)
+    star.sci[invalid] = err[invalid] = np.nan
+    star.err = err
+
+
 #: Types of spectroscopic modes. Imaging has none of them, and its products say so in R_ keywords.
 OTHER_MODES = ("fflat", "sflat", "dflat")
 
 
 @step(keyword="S_FLAT", references=("flat",), optional=OTHER_MODES, params=FlatFieldParams)
-def flat_field(image: Image, references: References, params: FlatFieldParams) -> Image:
+def flat_field(
+    image: Image | GuideStar, references: References, params: FlatFieldParams
+) -> Image | GuideStar:
     """Divide by the flat field and take its error into account."""
+    if isinstance(image, GuideStar) and image.raw:
+        raise Skip("guide stars have no count rates before guider_cds")
     reference = references["flat"]
     if params.user_supplied_flat:
         reference = _user_flat(Path(params.user_supplied_flat), image)
     if any(have < want for have, want in zip(reference.shape()[-2:], image.sci.shape[-2:], strict=True)):
         raise Skip(f"the flat {reference.path.name} is smaller than the exposure")
     flat, dq = usable_flat(reference.floats("SCI"), reference.dq())
-    apply_flat(image, flat, reference.floats("ERR"), inverse=params.inverse)
+    flat_err = reference.floats("ERR")
     image.dq |= dq
-    match_nans_and_flags(image)
+    if isinstance(image, GuideStar):
+        apply_flat_to_guide_star(image, flat, flat_err, inverse=params.inverse)
+    else:
+        apply_flat(image, flat, flat_err, inverse=params.inverse)
+        match_nans_and_flags(image)
     return image
 
 
-def _user_flat(path: Path, image: Image) -> Reference:
+def _user_flat(path: Path, image: Exposure) -> Reference:
     if not path.exists():
         raise ReferenceMissing(f"user_supplied_flat names {path}, which does not exist")
     return Reference("flat", path, image.subarray)

@@ -59,6 +59,7 @@ class Step:
 class Outcome:
     products: tuple[Written, ...]
     steps: tuple[Step, ...]
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def name(exposure: int = 1, detector: str = "nrca1", suffix: str = "uncal") -> str:

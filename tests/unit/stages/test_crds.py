@@ -118,3 +118,12 @@ def test_a_reference_file_is_found_or_missing(crds_environment: Path) -> None:
         ReferenceMissing, match=r"jwst_nircam_gain_0099.fits is chosen .* not in the CRDS cache"
     ):
         crds.locate("jwst_nircam_gain_0099.fits", "jwst_0002.pmap")
+
+
+def test_numbers_and_logicals_are_written_as_the_rules_have_them() -> None:
+    words = crds.parameters(Header(SUBSTRT1=897, SUBSIZE1=2048, TSOVISIT=True, NGROUPS=5, DETECTOR="NRS1"))
+    assert words["META.SUBARRAY.XSTART"] == "897.0"
+    assert words["META.EXPOSURE.NGROUPS"] == "5.0"
+    assert words["META.VISIT.TSOVISIT"] == "T"
+    assert words["META.INSTRUMENT.DETECTOR"] == "NRS1"
+    assert words["META.INSTRUMENT.PUPIL"] == "UNDEFINED"

@@ -94,7 +94,8 @@ def test_the_pipelines_of_images_follow_one_another():
     ("exp_type", "kind", "reason"),
     [
         ("NRC_WFSS", "rate", "calwebb_spec2 is not available in this version"),
-        ("FGS_TRACK", "uncal", "calwebb_guider is not available in this version"),
+        ("FGS_TRACK", "cal", "FGS_TRACK has no pipeline that starts from cal products"),
+        ("NRS_DARK", "dark", "no pipeline starts from dark products"),
         ("NRC_IMAGE", "rateints", "stage 2 takes the rate product of NRC_IMAGE, not rateints"),
         ("NRC_TSIMAGE", "rate", "stage 2 takes the rateints product of NRC_TSIMAGE, not rate"),
         ("NRC_IMAGE", "calints", "calwebb_image3 takes cal products, not calints"),

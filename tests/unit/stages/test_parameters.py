@@ -1,6 +1,6 @@
 """Parameters: merged by strength, converted by type, each with its origin."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calwebbd.stages.errors import ParameterError
-from calwebbd.stages.parameters import Layer, check, effective, parse_settings
+from calwebbd.stages.parameters import Layer, check, concerning, effective, parse_settings
 from calwebbd.stages.step import Pipeline, Step
 
 
@@ -109,6 +109,28 @@ def test_skip_and_overrides_belong_to_every_step() -> None:
     assert found.skip
     assert found.overrides == {"gain": "/refs/gain.fits"}
     assert found.record()["override_gain"] == ["/refs/gain.fits", "site"]
+
+
+@dataclass(frozen=True)
+class Own:
+    save_calibrated_ramp: bool = False
+
+
+def test_a_pipeline_has_parameters_of_its_own() -> None:
+    own = replace(PIPELINE, params=Own)
+    layer = Layer("command line", {"detector1": {"save_calibrated_ramp": "true"}})
+    check([own], [layer])
+    assert concerning(own, [layer]) == (layer,)
+    found = effective(own, [layer])
+    assert found.values.save_calibrated_ramp
+    assert found.record() == {"save_calibrated_ramp": [True, "command line"]}
+
+
+def test_a_pipeline_is_not_skipped_and_may_have_nothing_to_set() -> None:
+    with pytest.raises(ParameterError, match=r"sets detector1\.skip, which it does not have"):
+        effective(replace(PIPELINE, params=Own), [Layer("command line", {"detector1": {"skip": "true"}})])
+    with pytest.raises(ParameterError, match="step 'detector1'"):
+        check([PIPELINE], [Layer("command line", {"detector1": {"save_calibrated_ramp": "true"}})])
 
 
 @pytest.mark.parametrize("text", ["jump", "jump=4", "threshold=4", "=4", "jump.=4"])

@@ -13,7 +13,7 @@ from calwebbd.stages.associations import load_asn, make_asn, write_asn
 from calwebbd.stages.associations.level3 import level3_key
 from calwebbd.stages.chain import process_through
 from calwebbd.stages.errors import InputError, ParameterError
-from calwebbd.stages.fits import read_header
+from calwebbd.stages.fits import read_header, read_ramp
 from calwebbd.stages.parameters import Layer, parse_settings
 from calwebbd.stages.process import Options, process
 
@@ -73,7 +73,7 @@ def test_a_rate_by_integration_can_be_calibrated_if_asked(uncal: Path, tmp_path:
 def test_each_step_can_be_kept_and_the_run_stopped(uncal: Path, tmp_path: Path) -> None:
     (outcome,) = process(uncal, output_dir=tmp_path, save_steps=True, stop_after="superbias")
     names = [p.path.name.removeprefix(f"{ROOT}_") for p in outcome.products]
-    assert names == ["dq_init.fits", "saturation.fits", "superbias.fits", "superbias.fits"]
+    assert names == ["dq_init.fits", "saturation.fits", "superbias.fits"]
     assert [step.name for step in outcome.steps][-1] == "superbias"
 
 
@@ -168,8 +168,39 @@ def test_what_cannot_be_done_is_said(
 def test_files_that_no_pipeline_takes_are_refused(uncal: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing_uncal\.fits: does not exist"):
         process(tmp_path / "nothing_uncal.fits")
+    with pytest.raises(InputError, match="NRC_DREAM has no pipeline that starts from uncal products"):
+        process(as_another(uncal, tmp_path, EXP_TYPE="NRC_DREAM"))
+
+
+def as_another(uncal: Path, folder: Path, **keywords: str) -> Path:
+    """A copy with other keywords."""
     with fits.open(uncal) as hdus:
-        hdus[0].header["EXP_TYPE"] = "NRC_DARK"
-        hdus.writeto(tmp_path / uncal.name)
-    with pytest.raises(InputError, match="calwebb_dark is not available"):
-        process(tmp_path / uncal.name)
+        hdus[0].header.update(keywords)
+        hdus.writeto(folder / uncal.name)
+    return folder / uncal.name
+
+
+def test_a_dark_is_corrected_but_its_dark_is_not_subtracted(uncal: Path, tmp_path: Path) -> None:
+    (outcome,) = process(as_another(uncal, tmp_path, EXP_TYPE="NRC_DARK"), output_dir=tmp_path / "out")
+    assert outcome.pipeline == "dark"
+    assert [p.path.name for p in outcome.products] == [f"{ROOT}_dark.fits"]
+    assert [step.name for step in outcome.steps][-1] == "linearity"
+    options = {"stop_after": "linearity", "pipeline": "detector1"}
+    (same,) = process(uncal, output_dir=tmp_path / "same", **options)
+    ramps = [read_ramp(outcome.products[0].path), read_ramp(same.products[0].path)]
+    for name in ("sci", "groupdq", "pixeldq"):
+        np.testing.assert_array_equal(*(getattr(ramp, name) for ramp in ramps))
+    assert "S_DARK" not in ramps[0].header
+
+
+def test_the_ramp_that_is_fitted_is_written_if_asked_for(uncal: Path, tmp_path: Path) -> None:
+    asked = parse_settings(["detector1.save_calibrated_ramp=true", "dark_current.dark_output=mine"])
+    (outcome,) = process(uncal, output_dir=tmp_path, layers=(Layer("command line", asked),))
+    names = [p.path.name for p in outcome.products]
+    assert names == [*(f"{ROOT}_{suffix}.fits" for suffix in ("ramp", "rate", "rateints")), "mine.fits"]
+    assert outcome.parameters == {"save_calibrated_ramp": [True, "command line"]}
+    ramp = read_ramp(outcome.products[0].path)
+    assert ramp.header["S_JUMP"] == "COMPLETE"
+    assert "S_RAMP" not in ramp.header
+    (again,) = process(outcome.products[0].path, output_dir=tmp_path / "again", stop_after="dq_init")
+    assert again.pipeline == "detector1"

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from ramps import make_ramp, same_for_any_threads, write_reference
 
 from calwebbd.stages.exposure import Ramp
+from calwebbd.stages.fits.write import write
 from calwebbd.stages.flags import HOT, UNRELIABLE_DARK, WARM
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.dark_current import (
@@ -100,11 +101,11 @@ def test_the_average_is_the_one_asked_for_or_the_map_or_the_keyword(tmp_path: Pa
     assert average("wanted", 0.25, AVDRKCUR=0.5) == 0.25
 
 
-def test_the_dark_can_be_kept_as_it_was_subtracted(tmp_path: Path) -> None:
-    output = tmp_path / "kept.fits"
+@pytest.mark.parametrize("output", ["kept", "kept.fits"])
+def test_the_dark_can_be_kept_as_it_was_subtracted(tmp_path: Path, output: str) -> None:
     ramp = make_ramp(np.full((1, 2, 1, 1), 10), NFRAMES=2, GROUPGAP=1)
-    run(ramp, tmp_path, sci=planes(1, 2, 9, 4, 5), output=str(output))
-    with fits.open(output) as hdus:
+    run(ramp, tmp_path, sci=planes(1, 2, 9, 4, 5), output=output)
+    with fits.open(write(ramp.byproducts["kept.fits"], tmp_path / "kept.fits")) as hdus:
         assert hdus["SCI"].data.ravel().tolist() == [1.5, 4.5]
         assert [hdus[0].header[k] for k in ("NGROUPS", "NFRAMES", "GROUPGAP")] == [2, 2, 1]
 
