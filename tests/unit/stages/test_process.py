@@ -181,7 +181,10 @@ def as_another(uncal: Path, folder: Path, **keywords: str) -> Path:
 
 
 def test_a_dark_is_corrected_but_its_dark_is_not_subtracted(uncal: Path, tmp_path: Path) -> None:
-    (outcome,) = process(as_another(uncal, tmp_path, EXP_TYPE="NRC_DARK"), output_dir=tmp_path / "out")
+    layers = (Layer("command line", {"ipc": {"skip": "true"}}),)  # as parameters of detector1 have it
+    (outcome,) = process(
+        as_another(uncal, tmp_path, EXP_TYPE="NRC_DARK"), output_dir=tmp_path / "out", layers=layers
+    )
     assert outcome.pipeline == "dark"
     assert [p.path.name for p in outcome.products] == [f"{ROOT}_dark.fits"]
     assert [step.name for step in outcome.steps][-1] == "linearity"

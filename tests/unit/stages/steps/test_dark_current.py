@@ -159,9 +159,9 @@ def test_a_later_segment_has_the_last_dark_throughout(tmp_path: Path) -> None:
 
 
 def test_the_darks_of_all_integrations_are_continued_and_written(tmp_path: Path) -> None:
-    made = tmp_path / "made.fits"
     ramp = make_ramp(np.full((2, 3, 1, 1), 10))
-    ramp = run(ramp, tmp_path, sci=BY_INTEGRATION, dq=[[[[HOT]]], [[[WARM]]]], output=str(made))
+    ramp = run(ramp, tmp_path, sci=BY_INTEGRATION, dq=[[[[HOT]]], [[[WARM]]]], output="made.fits")
     assert ramp.pixeldq[0, 0] == HOT | WARM
     assert ramp.sci[:, :, 0, 0].tolist() == [[9, 7, 5], [8, 4, 0]]
+    made = write(ramp.byproducts["made.fits"], tmp_path / "made.fits")
     assert fits.getdata(made)[:, :, 0, 0].tolist() == [[1, 3, 5], [2, 6, 10]]
