@@ -81,6 +81,33 @@ def pass_band(layout: Layout) -> NDArray[np.float64]:
     return np.concatenate((gain, gain[-2:0:-1]))
 
 
+class ReferenceFilter:
+    """The reference output's filter, which leaves its pixels as they are.
+
+    Its gain is zero for most numbers m of the frequency, so that their sums are quicker than a
+    fast transform; and pixels are restored in all lines, so that all is done across slots.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        slots = np.arange(layout.slots)
+        taken = np.isin(slots, layout.slot[layout.normal])
+        self._fixed, self._free = np.flatnonzero(taken), np.flatnonzero(~taken)
+        gain = of_real(pass_band(layout), layout).real
+        passed = np.flatnonzero(gain.any(axis=1))
+        self._gain = gain[passed] / np.float32(layout.slots)
+        turns = passed[:, None] * slots % layout.slots
+        self._waves = np.exp(-2j * np.pi / layout.slots * turns).astype(np.complex64)
+
+    def __call__(self, spectra: Spectra) -> None:
+        """Filter along all slots and restore the pixels', again and again, in place."""
+        forth, back = self._waves, self._waves[:, self._free].conj().T
+        fixed = forth[:, self._fixed] @ spectra[self._fixed]
+        for _ in range(ROUNDS):
+            passed = fixed + forth[:, self._free] @ spectra[self._free]
+            passed *= self._gain
+            spectra[self._free] = back @ passed
+
+
 class Correction:
     """The correction of one group after the other by one reference.
 
@@ -95,27 +122,27 @@ class Correction:
     ) -> None:
         self.layout, self.alpha, self.beta, self.keep = layout, alpha, beta, keep
         self.spectrum = Spectrum(layout)
-        taken = np.isin(np.arange(layout.slots), layout.slot[layout.normal])
-        self._fixed, self._free = np.flatnonzero(taken), np.flatnonzero(~taken)
-        gain = of_real(pass_band(layout), layout).real
-        passed = np.flatnonzero(gain.any(axis=1))
-        self._gain = gain[passed] / np.float32(layout.slots)
-        self._waves = np.exp(
-            -2j * np.pi / layout.slots * (passed[:, None] * np.arange(layout.slots) % layout.slots)
-        ).astype(np.complex64)
-        cells = BEATS * np.arange(layout.cells)[:, None]
-        self._around = np.asarray((cells + AROUND + np.arange(len(ORDER))).ravel())
-        self._sources = np.asarray((INTERLEAVED * np.arange(layout.cells)[:, None] + np.array(ORDER)).ravel())
+        self.filter = ReferenceFilter(layout)
+        cells = np.arange(layout.cells)[:, None]
+        self._around: Index = (BEATS * cells + AROUND + np.arange(len(ORDER))).ravel()
+        self._sources: Index = (INTERLEAVED * cells + np.array(ORDER)).ravel()
 
-    def apply(self, group: Float, mean: NDArray[np.float64]) -> None:
-        """Correct one group, in place; mean : over groups, which the correction does not see.
+    def correct(self, samples: Float) -> None:
+        """Correct one integration, in place; samples : (ngroups, sample, line), DN."""
+        mean = np.empty(samples.shape[1:])
 
-        group, mean : (sample, line), DN; zeros of what is left of a group without its mean are missing
-        Of interleaved samples that are kept the mean is taken out.
-        """
+        def average(start: int, stop: int) -> None:
+            samples[:, start:stop].mean(axis=0, dtype=np.float64, out=mean[start:stop])
+
+        by_rows(average, len(mean))
+        in_threads([partial(self._group, group, mean) for group in samples])
+
+    def _group(self, group: Float, mean: NDArray[np.float64]) -> None:
+        """Correct one group, (sample, line); its mean over groups stays in, but in interleaved samples."""
         layout = self.layout
         sequence = fill_gaps(self._changes(group, mean, 0), layout)
-        spectra = self._reference(sequence)
+        spectra = self.spectrum.along_lines(sequence, np.arange(layout.slots))
+        self.filter(spectra)
         if self.keep:
             places = layout.slot[layout.interleaved]
             sequence[places] = self.spectrum.to_rows(spectra[places], places)
@@ -133,22 +160,8 @@ class Correction:
         subtract_trend(rows, self.layout)
         return rows
 
-    def _reference(self, sequence: Float) -> Spectra:
-        """Along lines, of the reference output's sequence, filtered but for its pixels.
-
-        Filtering is across slots alone: pixels are restored in all lines, whose transform never changes.
-        """
-        slots = np.arange(self.layout.slots)
-        spectra = self.spectrum.along_lines(sequence, slots)
-        forth, back = self._waves, self._waves[:, self._free].conj().T
-        fixed = forth[:, self._fixed] @ spectra[self._fixed]
-        for _ in range(ROUNDS):
-            passed = fixed + forth[:, self._free] @ spectra[self._free]
-            passed *= self._gain
-            spectra[self._free] = back @ passed
-        return spectra
-
     def _output(self, group: Float, mean: NDArray[np.float64], output: int, reference: Spectra) -> None:
+        """Correct one output by the reference output's spectrum and its own interleaved pixels."""
         layout = self.layout
         rows = self._changes(group, mean, output)
         spectra = np.zeros_like(reference)
@@ -164,16 +177,6 @@ class Correction:
         block = _in_order_of_reading(group, output, layout)
         block[wanted] = corrected
         block[layout.normal] += _in_order_of_reading(mean, output, layout)[layout.normal]
-
-    def correct(self, samples: Float) -> None:
-        """Correct one integration, in place; samples : (ngroups, sample, line), DN."""
-        mean = np.empty(samples.shape[1:])
-
-        def average(start: int, stop: int) -> None:
-            samples[:, start:stop].mean(axis=0, dtype=np.float64, out=mean[start:stop])
-
-        by_rows(average, len(mean))
-        in_threads([partial(self.apply, group, mean) for group in samples])
 
 
 def _in_order_of_reading(array: NDArray[Any], output: int, layout: Layout) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from calwebbd.stages import flags
 from calwebbd.stages.errors import ReferenceMissing
 from calwebbd.stages.exposure import Ramp
-from calwebbd.stages.irs2 import FULL, by_sample, pixel_rows, without_samples
+from calwebbd.stages.irs2 import FULL, Layout, by_sample, pixel_rows, without_samples
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.steps.refpix.amplifiers import RefPixParams
 from calwebbd.stages.steps.refpix.correlated import Correction, of_real
@@ -23,7 +23,9 @@ from calwebbd.stages.steps.refpix.interleaved import (
 )
 
 
-def correct_interleaved(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
+def correct_interleaved(
+    ramp: Ramp, references: References, params: RefPixParams, layout: Layout = FULL
+) -> Ramp:
     """Correct an interleaved exposure, and take out what is not of its image.
 
     Raises ReferenceMissing where there is no ``refpix`` reference (the reference pipeline goes on, and
@@ -36,33 +38,33 @@ def correct_interleaved(ramp: Ramp, references: References, params: RefPixParams
     known = flagged_samples(dq)
     bad = known.copy()
     for sci, _ in ramp.integrations():
-        bad |= find_bad(by_sample(sci, ramp.header), known, params.ovr_corr_mitigation_ftr, FULL)
+        bad |= find_bad(by_sample(sci, ramp.header), known, params.ovr_corr_mitigation_ftr, layout)
     dq[bad] |= np.uint32(BAD)
-    correction = _correction(references["refpix"], params)
-    replacements = plan(bad, _listed(references["refpix"]), FULL)
+    correction = _correction(references["refpix"], params, layout)
+    replacements = plan(bad, _listed(references["refpix"]), layout)
     for sci, _ in ramp.integrations():
         samples = by_sample(sci, ramp.header)
         if params.irs2_mean_subtraction:
-            subtract_means(samples, (dq & flags.DO_NOT_USE) != 0, params, FULL)
+            subtract_means(samples, (dq & flags.DO_NOT_USE) != 0, params, layout)
         replace_bad(samples, replacements)
         correction.correct(samples)
     if not params.preserve_irs2_refpix:
-        rows = pixel_rows(ramp.header)
+        rows = pixel_rows(ramp.header, layout)
         ramp.sci, ramp.groupdq = without_samples(ramp.sci, rows), without_samples(ramp.groupdq, rows)
         ramp.pixeldq = ramp.pixeldq[rows]
     return ramp
 
 
-def _correction(reference: Reference, params: RefPixParams) -> Correction:
+def _correction(reference: Reference, params: RefPixParams, layout: Layout) -> Correction:
     """Weights are complex: real and imaginary parts alternate."""
-    length = 2 * FULL.slots * FULL.lines
+    length = 2 * layout.slots * layout.lines
     weights = {}
     for name, column in reference.columns("IRS2"):
         if len(column) != length:
             raise ReferenceMissing(f"{reference.path.name} has {len(column)} weights, not {length}")
-        weights[name] = of_real(column.astype(np.float32, copy=False).view(np.complex64), FULL)
+        weights[name] = of_real(column.astype(np.float32, copy=False).view(np.complex64), layout)
     alpha, beta = ([weights[f"{kind}_{k}"] for k in range(4)] for kind in ("alpha", "beta"))
-    return Correction(FULL, alpha, beta, keep=params.preserve_irs2_refpix)
+    return Correction(layout, alpha, beta, keep=params.preserve_irs2_refpix)
 
 
 def _listed(reference: Reference) -> list[Sequence[int]]:

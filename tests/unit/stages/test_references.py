@@ -78,3 +78,19 @@ def test_references_that_are_not_there_are_not_in_the_mapping(file: Path) -> Non
     references = References({"flat": file}, Subarray(0, 0, 8, 6))
     assert list(references) == ["flat"]
     assert "area" not in references
+
+
+def test_columns_of_a_table_come_one_by_one_in_native_order(tmp_path: Path) -> None:
+    table = np.array([(1, 2.5), (3, 4.5)], [("One", ">i4"), ("TWO", ">f4")])
+    path = tmp_path / "table.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(table, name="T")]).writeto(path)
+    columns = dict(Reference("kind", path, Subarray(0, 0, 1, 1)).columns("T"))
+    assert {name: column.tolist() for name, column in columns.items()} == {"one": [1, 3], "two": [2.5, 4.5]}
+    assert all(column.dtype.isnative for column in columns.values())
+
+
+def test_the_same_references_may_be_cut_to_another_subarray(file: Path) -> None:
+    references = References({"kind": file}, Subarray(0, 0, 1, 1))
+    other = references.within(Subarray(0, 0, 2, 1))
+    assert other["kind"].subarray == Subarray(0, 0, 2, 1)
+    assert references.asked == {"kind"}

@@ -262,6 +262,27 @@ def test_the_step_finds_its_kernels_in_the_reference(tmp_path: Path) -> None:
     assert (sirs != median).any()
 
 
+def test_nirspec_subarrays_without_reference_pixels_use_their_first_and_last_columns() -> None:
+    sci = np.zeros((1, 1, 6, 12), np.float32)
+    sci[0, 0, :, 4:8] = 3
+    sci += np.array([1, 2] * 3, np.float32)[:, None]
+    keywords = {"SUBSTRT1": 869, "SUBSTRT2": 957, "FASTAXIS": 2, "SLOWAXIS": 1}
+    ramp = refpix.function(
+        make_ramp(sci, SUBARRAY="SUB512", **keywords),
+        References({}, Subarray(868, 956, 12, 6)),
+        RefPixParams(),
+    )
+    assert (ramp.sci[..., 4:8] == 3).all()
+    assert not ramp.sci[..., [0, 1, 2, 3, 8, 9, 10, 11]].any()
+    assert not ramp.pixeldq.any()
+    other = refpix.function(
+        make_ramp(sci, SUBARRAY="SUB2048", **keywords),
+        References({}, Subarray(868, 956, 12, 6)),
+        RefPixParams(),
+    )
+    np.testing.assert_array_equal(other.sci, sci)
+
+
 def test_planes_are_independent_and_stay_float32() -> None:
     both = np.stack([drifting(seed=1), drifting(seed=2)])
     alone = both[1:].copy()
