@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -39,14 +40,35 @@ def _warm_kernels() -> None:
     kernels.warm()
 
 
+#: Detectors of each instrument, and a small subarray of them.
+SMALL = {
+    "NIRCAM": (("NRCA1", "NRCALONG"), "SUB64P"),
+    "NIRSPEC": (("NRS1",), "SUB512"),
+    "NIRISS": (("NIS",), "SUB80"),
+    "FGS": (("GUIDER1",), "SUB128CNTR"),
+    "MIRI": (("MIRIMAGE",), "SUB64"),
+}
+
+
 @pytest.fixture(scope="session")
-def crds_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """References of NRCA1 and NRCALONG in SUB64P, which has reference pixels; contexts 0001 and 0002."""
+def crds_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The simulated references of an instrument in its subarray of `SMALL`, made when first asked for."""
     from calwebbd.stages.simulate import simulate_cache
 
-    folder = tmp_path_factory.mktemp("crds")
-    simulate_cache(folder, subarrays=("SUB64P",))
-    return folder
+    @cache
+    def make(instrument: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"crds-{instrument.lower()}")
+        detectors, subarray = SMALL[instrument]
+        simulate_cache(folder, detectors=detectors, subarrays=(subarray,))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def crds_cache(crds_of: Callable[[str], Path]) -> Path:
+    """References of NRCA1 and NRCALONG in SUB64P, which has reference pixels; contexts 0001 to 0003."""
+    return crds_of("NIRCAM")
 
 
 @pytest.fixture
@@ -62,13 +84,20 @@ def crds_environment(crds_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def observe(crds_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Simulation]:
-    """Simulate exposures with the given arguments, into a folder of their own."""
-    from calwebbd.stages.simulate import simulate_exposures
+def observe(
+    crds_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Simulation]:
+    """Simulate exposures with the given arguments, into a folder of their own.
 
-    def make(**arguments: object) -> Simulation:
+    Without other arguments, NRCA1 in SUB64P; of another instrument the subarray of `SMALL`.
+    """
+    from calwebbd.stages.simulate import simulate_exposures
+    from calwebbd.stages.simulate.detectors import DETECTORS
+
+    def make(*, detectors: Sequence[str] = ("NRCA1",), **arguments: Any) -> Simulation:
+        instrument = DETECTORS[detectors[0]].instrument
+        arguments = {"subarray": SMALL[instrument][1], "dithers": 1} | arguments
         folder = tmp_path_factory.mktemp("raw")
-        defaults: dict[str, object] = {"detectors": ("NRCA1",), "subarray": "SUB64P", "dithers": 1}
-        return simulate_exposures(crds_cache, folder, **(defaults | arguments))  # type: ignore[arg-type]
+        return simulate_exposures(crds_of(instrument), folder, detectors=detectors, **arguments)
 
     return make

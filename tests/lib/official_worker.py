@@ -8,7 +8,12 @@ from typing import Any
 
 from workers import serve
 
-PIPELINES = {"detector1": "Detector1Pipeline", "image2": "Image2Pipeline", "image3": "Image3Pipeline"}
+PIPELINES = {
+    "detector1": "Detector1Pipeline",
+    "dark": "DarkPipeline",
+    "image2": "Image2Pipeline",
+    "image3": "Image3Pipeline",
+}
 
 
 def run(pipeline: str, file: str, output_dir: str, steps: list[str], save_steps: bool = False) -> list[str]:

@@ -1,31 +1,32 @@
 """Compare calwebbd with the official package, step by step, on simulated exposures.
 
-    python tests/oracle/compare_official.py [--full] [--seeds 1 2] [--write]
+    python tests/oracle/compare_official.py [--campaigns imaging subarrays …] [--cases …] [--write]
 
 The official package gets a virtual environment of its own, once. Both calibrate the same
-exposures with the same references; each also goes on from what the other made. Exit
-code 0 if all agrees and every product of ours is valid.
+exposures with the same references; after stage 1 each also goes on from what the other made.
+Exit code 0 if all agrees and every product of ours is valid.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot")]
+sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot"), str(Path(__file__).parent)]
 
 import official  # noqa: E402
-from agreement import ATOL, FRACTION, RTOL, Agreement, of_files, total  # noqa: E402
+from agreement import Agreement, of_files  # noqa: E402
 from associate import associate  # noqa: E402
 from astropy.io import fits  # noqa: E402
-from nights import CONTEXTS, FULL, SMALL, Case  # noqa: E402
+from findings import STAGE1, Findings, page  # noqa: E402
+from nights import CAMPAIGNS, CONTEXTS, Campaign, Case  # noqa: E402
 from workers import Worker  # noqa: E402
 
 from calwebbd.stages import pipelines  # noqa: E402
@@ -38,46 +39,6 @@ from calwebbd.stages.simulate import environment  # noqa: E402
 PAGE = ROOT / "docs" / "comparison.md"
 STEPS = "Step by step, from the same input"
 CROSSED = "From what the other made"
-HEADER = f"""# Comparison with the official package
-
-calwebbd {{ours}} beside jwst {{official}}, on simulated NIRCam exposures (seeds {{seeds}}). Made by
-`python tests/oracle/compare_official.py --write`.
-
-All image extensions are compared. A value agrees if it differs by no more than {ATOL:g} + {RTOL:g}
-times the official one, flags if they are equal, NaN if both are. One pixel in {1 / FRACTION:,.0f} may
-do otherwise: there rounding decides which way a test falls. `=` is equality to the last bit; a
-number is the largest difference, as a fraction of what is allowed; what does not agree is
-counted."""
-
-
-@dataclass
-class Findings:
-    """What was found; `column` is a case in a context, `table` one of those above.
-
-    rows : agreement of all extensions, by (table, product) and column
-    wrong : what does not agree, by (product, extension, column)
-    invalid : files that their data model refuses, and why
-    """
-
-    columns: list[str] = field(default_factory=list)
-    rows: dict[tuple[str, str], dict[str, Agreement]] = field(default_factory=dict)
-    wrong: dict[tuple[str, str, str], Agreement] = field(default_factory=dict)
-    invalid: list[str] = field(default_factory=list)
-    files: int = 0
-    left_out: set[str] = field(default_factory=set)
-
-    @property
-    def good(self) -> bool:
-        return not self.wrong and not self.invalid
-
-    def add(self, table: str, product: str, column: str, found: dict[str, Agreement]) -> None:
-        """One file compared."""
-        cells = self.rows.setdefault((table, product), {})
-        cells[column] = cells.get(column, Agreement()) + total(found.values())
-        for extension, each in found.items():
-            if not each.good:
-                key = (product, extension, column)
-                self.wrong[key] = self.wrong.get(key, Agreement()) + each
 
 
 @dataclass
@@ -85,18 +46,32 @@ class Night:
     """One case in one context with one seed, calibrated by both."""
 
     folder: Path
-    column: str
+    case: Case
+    context: str
+    stages: int
     theirs: Worker
     ours: Worker
     findings: Findings
 
+    @property
+    def column(self) -> str:
+        title = CONTEXTS[self.context]
+        return f"{self.case.instrument} {self.case.title}" + (f"; {title}" if self.stages > 1 else "")
+
     def compare(self, raw: Sequence[Path]) -> None:
         """Run all stages and note how what they made agrees."""
-        self._stage("detector1", "1", raw, raw)
-        theirs, ours = (_rates(self.folder / f"{who}1") for who in ("theirs", "ours"))
-        self._stage("image2", "2", theirs, ours)
-        theirs, ours = (associate((self.folder / f"{who}2").glob("*_cal.fits")) for who in ("theirs", "ours"))
-        self._stage("image3", "3", theirs, ours)
+        first = pipeline_for(read_header(raw[0]), "uncal").pipeline
+        if first is None:
+            self.findings.failed.append(f"{self.column}: calwebbd has no pipeline for it")
+            return
+        self._stage(first, "1", raw, raw)
+        if self.stages > 1:
+            theirs, ours = (_rates(self.folder / f"{who}1") for who in ("theirs", "ours"))
+            self._stage("image2", "2", theirs, ours)
+            theirs, ours = (
+                associate((self.folder / f"{who}2").glob("*_cal.fits")) for who in ("theirs", "ours")
+            )
+            self._stage("image3", "3", theirs, ours)
         made = sorted(str(p) for p in self.folder.glob("ours*/*.fits") if split_suffix(p.name)[2] in PRODUCTS)
         self.findings.files += len(made)
         for file, reason in self.theirs.ask("validate", files=made).result.items():
@@ -136,9 +111,15 @@ class Night:
             if table == CROSSED and suffix not in PRODUCTS:
                 continue
             if candidate.exists():
-                self.findings.add(table, f"{label}: {suffix}", self.column, of_files(reference, candidate))
+                found = of_files(reference, candidate)
             elif not _skipped(reference, suffix):
-                self.findings.add(table, f"{label}: {suffix}", self.column, {"file": Agreement(1, over=1)})
+                found = {"file": Agreement(1, over=1)}
+            else:
+                continue
+            if self.stages > 1:
+                self.findings.add(table, f"{label}: {suffix}", self.column, found)
+            else:
+                self.findings.add(f"{STAGE1}, {CONTEXTS[self.context]}", suffix, self.column, found)
 
 
 def _members(folder: Path) -> dict[str, list[str]]:
@@ -182,86 +163,67 @@ def _rates(folder: Path) -> list[Path]:
     return [p for p in rates if pipeline_for(read_header(p), split_suffix(p.name)[2]).pipeline == "image2"]
 
 
-def compare(cases: Iterable[Case], seeds: Iterable[int], folder: Path) -> Findings:
-    """Compare all cases with all seeds, in both contexts."""
-    findings = Findings()
-    for case in cases:
-        for seed in seeds:
-            here = folder / f"{case.name}-{seed}"
-            cache, raw = case.make(here, seed)
-            for context, title in CONTEXTS.items():
-                column = f"{case.title}; {title}"
-                if column not in findings.columns:
-                    findings.columns.append(column)
-                print(f"{case.name}, seed {seed}, {context}", file=sys.stderr)
-                variables = environment(cache, context)
-                to = here / context.removesuffix(".pmap")
-                to.mkdir()
-                with (
-                    official.official_worker(variables, to / "official.log") as theirs,
-                    official.our_worker(variables, to / "ours.log") as ours,
-                ):
-                    Night(to, column, theirs, ours, findings).compare(raw)
-    return findings
+def compare(
+    campaign: Campaign, seeds: Iterable[int], folder: Path, findings: Findings, keep: bool = False
+) -> None:
+    """Compare all cases with all seeds, in all contexts; one worker of each side takes all of a context.
 
-
-def page(findings: Findings, seeds: Sequence[int]) -> str:
-    """The findings as a page of the documentation."""
-    header = HEADER.format(
-        ours=version("calwebbd"), official=official.VERSION, seeds=", ".join(map(str, seeds))
-    )
-    letters = {column: chr(65 + n) for n, column in enumerate(findings.columns)}
-    key = "\n".join(f"* **{letter}**: {column}" for column, letter in letters.items())
-    tables = [_table(findings, name, letters) for name in dict.fromkeys(table for table, _ in findings.rows)]
-    valid = (
-        f"Of {findings.files} files made by calwebbd, {len(findings.invalid)} are not valid for stdatamodels."
-    )
-    left_out = ", ".join(sorted(findings.left_out)) or "none"
-    left = f"Steps left out on both sides, for calwebbd does not have them yet: {left_out}."
-    wrong = [
-        f"{product}, {extension}, {letters[column]}: {found.over} of {found.pixels} over, {found.nans} NaN"
-        for (product, extension, column), found in findings.wrong.items()
-    ]
-    end = "\n".join(f"* {line}" for line in (*wrong, *findings.invalid)) or "Nothing."
-    return "\n\n".join([header, key, *tables, valid, left, "## What does not agree", end]) + "\n"
-
-
-def _table(findings: Findings, name: str, letters: dict[str, str]) -> str:
-    lines = [f"## {name}\n", f"| | {' | '.join(letters.values())} |", "|---" * (len(letters) + 1) + "|"]
-    for (table, product), cells in findings.rows.items():
-        if table == name:
-            row = " | ".join(_cell(cells.get(column)) for column in letters)
-            lines.append(f"| {product} | {row} |")
-    return "\n".join(lines)
-
-
-def _cell(found: Agreement | None) -> str:
-    if found is None:
-        return ""
-    if not found.good:
-        return f"**{found.over} over, {found.nans} NaN**"
-    some = f", {found.over} over" if found.over else ""
-    return (f"{found.worst:.2g}" if found.worst else "=") + some
+    keep : leave what was made; it is more than a GB for a full frame
+    """
+    for seed in seeds:
+        here = folder / f"{campaign.name}-{seed}"
+        cache, raw = campaign.simulate(here, seed)
+        for context in campaign.contexts:
+            variables = environment(cache, context)
+            to = here / context.removesuffix(".pmap")
+            to.mkdir()
+            with (
+                official.official_worker(variables, to / "official.log") as theirs,
+                official.our_worker(variables, to / "ours.log") as ours,
+            ):
+                for case, files in raw.items():
+                    print(f"{case.name}, seed {seed}, {context}", file=sys.stderr)
+                    night = Night(to / case.name, case, context, campaign.stages, theirs, ours, findings)
+                    try:
+                        night.compare(files)
+                    except RuntimeError as error:  # of a worker; the others go on
+                        reason = str(error).strip().splitlines()[-1]
+                        findings.failed.append(f"{night.column}; {CONTEXTS[context]}: {reason}")
+                    if not keep:
+                        shutil.rmtree(night.folder, ignore_errors=True)
 
 
 def main() -> int:
+    cases = [case.name for campaign in CAMPAIGNS.values() for case in campaign.cases]
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--full", action="store_true", help="a full frame of ten groups too")
-    parser.add_argument("--cases", nargs="+", help="only these: " + ", ".join(c.name for c in (*SMALL, FULL)))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1], metavar="N")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave all files in this new folder")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    option = parser.add_argument
+    option("--campaigns", nargs="+", choices=list(CAMPAIGNS), help="default: all but full")
+    option("--cases", nargs="+", choices=cases, metavar="CASE", help="only these: " + ", ".join(cases))
+    option("--contexts", nargs="+", choices=list(CONTEXTS), help="default: those of the campaign")
+    option("--seeds", nargs="+", type=int, default=[1], metavar="N")
+    option("--keep", type=Path, metavar="DIR", help="leave all files in this new folder")
+    option("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     args = parser.parse_args()
-    wanted = args.cases or [case.name for case in SMALL] + ["full"] * args.full
-    cases = [case for case in (*SMALL, FULL) if case.name in wanted]
+    findings = Findings()
     with tempfile.TemporaryDirectory(prefix="calwebbd-oracle-") as scratch:
-        folder = args.keep or Path(scratch)
-        findings = compare(cases, args.seeds, folder)
+        for campaign in _wanted(args.campaigns, args.cases, args.contexts):
+            compare(campaign, args.seeds, args.keep or Path(scratch), findings, bool(args.keep))
     text = page(findings, args.seeds)
     print(text)
     if args.write:
         PAGE.write_text(text)
     return 0 if findings.good else 1
+
+
+def _wanted(
+    names: Sequence[str] | None, cases: Sequence[str] | None, contexts: Sequence[str] | None
+) -> Iterable[Campaign]:
+    """The campaigns, with the cases and contexts asked for."""
+    for campaign in CAMPAIGNS.values():
+        chosen = campaign.only(cases) if cases else campaign
+        chosen = replace(chosen, contexts=tuple(contexts)) if contexts else chosen
+        if chosen.cases and (campaign.name in names if names else cases or campaign.name != "full"):
+            yield chosen
 
 
 if __name__ == "__main__":

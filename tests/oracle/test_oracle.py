@@ -6,17 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from nights import SMALL, Case
+from nights import CAMPAIGNS, Campaign
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
-def test_calwebbd_agrees_with_the_official_package(case: Case, tmp_path: Path) -> None:
+@pytest.mark.parametrize("campaign", CAMPAIGNS.values(), ids=lambda campaign: campaign.name)
+def test_calwebbd_agrees_with_the_official_package(campaign: Campaign, tmp_path: Path) -> None:
     from compare_official import compare
+    from findings import Findings
 
-    findings = compare([case], [1], tmp_path)
+    findings = Findings()
+    compare(campaign, [1], tmp_path, findings)
     assert findings.rows
     assert not findings.wrong
     assert not findings.invalid
+    assert not findings.failed

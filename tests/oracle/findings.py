@@ -1,0 +1,119 @@
+"""What a comparison with the official package has found, and the page that tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import official
+from agreement import ATOL, FRACTION, RTOL, Agreement, total
+from nights import CONTEXTS
+
+HEADER = f"""# Comparison with the official package
+
+calwebbd {{ours}} beside jwst {{official}}, on simulated exposures (seeds {{seeds}}). Made by
+`python tests/oracle/compare_official.py --write`.
+
+All image extensions are compared. A value agrees if it differs by no more than {ATOL:g} + {RTOL:g}
+times the official one, flags if they are equal, NaN if both are. One pixel in {1 / FRACTION:,.0f} may
+do otherwise: there rounding decides which way a test falls. `=` is equality to the last bit; a
+number is the largest difference, as a fraction of what is allowed; what does not agree is
+counted."""
+STAGE1 = "Stage 1"
+
+
+@dataclass
+class Findings:
+    """What was found, in tables; in those of stage 1 a column is a read-out, else a case in a context.
+
+    rows : agreement of all extensions, by (table, product) and column
+    wrong : what does not agree, by (product, extension, column)
+    invalid : files that their data model refuses, and why
+    """
+
+    rows: dict[tuple[str, str], dict[str, Agreement]] = field(default_factory=dict)
+    wrong: dict[tuple[str, str, str], Agreement] = field(default_factory=dict)
+    invalid: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    files: int = 0
+    left_out: set[str] = field(default_factory=set)
+
+    @property
+    def good(self) -> bool:
+        return not (self.wrong or self.invalid or self.failed)
+
+    def add(self, table: str, product: str, column: str, found: dict[str, Agreement]) -> None:
+        """One file compared."""
+        cells = self.rows.setdefault((table, product), {})
+        cells[column] = cells.get(column, Agreement()) + total(found.values())
+        where = f"{column}; {table.removeprefix(STAGE1 + ', ')}" if table.startswith(STAGE1) else column
+        for extension, each in found.items():
+            if not each.good:
+                key = (product, extension, where)
+                self.wrong[key] = self.wrong.get(key, Agreement()) + each
+
+    def columns(self, table: str) -> list[str]:
+        """Of a table, in the order in which they came."""
+        names = (column for (t, _), cells in self.rows.items() if t == table for column in cells)
+        return list(dict.fromkeys(names))
+
+    def tables(self) -> list[str]:
+        return list(dict.fromkeys(table for table, _ in self.rows))
+
+
+def page(findings: Findings, seeds: Sequence[int]) -> str:
+    """The findings as a page of the documentation."""
+    header = HEADER.format(
+        ours=version("calwebbd"), official=official.VERSION, seeds=", ".join(map(str, seeds))
+    )
+    chained = [table for table in findings.tables() if not table.startswith(STAGE1)]
+    cases = dict.fromkeys(column for table in chained for column in findings.columns(table))
+    letters = {column: chr(65 + n) for n, column in enumerate(cases)}
+    key = "\n".join(f"* **{letter}**: {column}" for column, letter in letters.items())
+    stage1 = [matrix(findings, f"{STAGE1}, {title}") for title in CONTEXTS.values()]
+    tables = [table(findings, name, letters) for name in chained]
+    valid = (
+        f"Of {findings.files} files made by calwebbd, {len(findings.invalid)} are not valid for stdatamodels."
+    )
+    left_out = ", ".join(sorted(findings.left_out)) or "none"
+    left = f"Steps left out on both sides, for calwebbd does not have them yet: {left_out}."
+    wrong = [
+        f"{product}, {extension}, {letters.get(column, column)}: "
+        f"{found.over} of {found.pixels} over, {found.nans} NaN"
+        for (product, extension, column), found in findings.wrong.items()
+    ]
+    end = "\n".join(f"* {line}" for line in (*wrong, *findings.invalid, *findings.failed)) or "Nothing."
+    parts = [header, *stage1, key, *tables, valid, left, "## What does not agree", end]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(findings: Findings, name: str, letters: dict[str, str]) -> str:
+    """A line for each product, a column for each case."""
+    lines = [f"## {name}\n", f"| | {' | '.join(letters.values())} |", "|---" * (len(letters) + 1) + "|"]
+    for (of, product), cells in findings.rows.items():
+        if of == name:
+            row = " | ".join(_cell(cells.get(column)) for column in letters)
+            lines.append(f"| {product} | {row} |")
+    return "\n".join(lines)
+
+
+def matrix(findings: Findings, name: str) -> str:
+    """A line for each read-out, a column for each step; empty if there is none."""
+    steps = [product for (of, product) in findings.rows if of == name]
+    if not steps:
+        return ""
+    lines = [f"## {name}\n", f"| | {' | '.join(steps)} |", "|---" * (len(steps) + 1) + "|"]
+    for column in findings.columns(name):
+        row = " | ".join(_cell(findings.rows[name, step].get(column)) for step in steps)
+        lines.append(f"| {column} | {row} |")
+    return "\n".join(lines)
+
+
+def _cell(found: Agreement | None) -> str:
+    if found is None:
+        return ""
+    if not found.good:
+        return f"**{found.over} over, {found.nans} NaN**"
+    some = f", {found.over} over" if found.over else ""
+    return (f"{found.worst:.2g}" if found.worst else "=") + some
