@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from calwebbd.stages.kernels import helper
 
 
@@ -55,6 +57,6 @@ def middle(array: Any, x: int, start: int, stop: int) -> float:
     """
     if stop <= start:
         return float("nan")
-    low = float(array[start + (stop - start - 1) // 2, x])
-    high = float(array[start + (stop - start) // 2, x])
+    low = np.float64(array[start + (stop - start - 1) // 2, x])
+    high = np.float64(array[start + (stop - start) // 2, x])
     return (low + high) / 2.0

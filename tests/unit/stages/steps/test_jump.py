@@ -12,7 +12,7 @@ from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import DO_NOT_USE, DROPOUT, JUMP_DET, NO_GAIN_VALUE, SATURATED
 from calwebbd.stages.kernels import jumps, spreading
-from calwebbd.stages.kernels.sorting import sort_columns
+from calwebbd.stages.kernels.sorting import middle, sort_columns
 from calwebbd.stages.references import References
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Skip
@@ -356,3 +356,8 @@ def test_two_groups_are_too_few(tmp_path: Path) -> None:
     ramp = make_ramp(np.zeros((1, 2, 2, 2)), TGROUP=10.0)
     with pytest.raises(Skip, match="2 groups"):
         jump(ramp, references(ramp, tmp_path))
+
+
+def test_the_mean_of_the_middle_two_is_not_rounded_to_their_precision() -> None:
+    low, high = np.float32(100.35434), np.nextafter(np.float32(100.35434), np.float32(200))
+    assert float(low) < middle(np.array([[low], [high]]), 0, 0, 2) < float(high)
