@@ -151,6 +151,12 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, on_disk: bool) -> Any:
     return Cube(shape, dtype) if on_disk else np.zeros(shape, dtype)
 
 
+def plane(array: Any, n: int) -> NDArray[Any]:
+    """One plane of the first axis, to be read only."""
+    found: NDArray[Any] = array.read(n, n + 1)[0] if isinstance(array, Cube) else array[n]
+    return found
+
+
 def in_parts(*arrays: Any, each: int | None = None) -> Iterator[tuple[NDArray[Any], ...]]:
     """Some planes of the first axis of each array at a time, to be changed in place.
 

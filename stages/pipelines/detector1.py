@@ -11,6 +11,7 @@ from calwebbd.stages.step import Step, pipeline
 from calwebbd.stages.steps.charge_migration import charge_migration
 from calwebbd.stages.steps.dark_current import dark_current
 from calwebbd.stages.steps.dq_init import dq_init
+from calwebbd.stages.steps.emicorr import emicorr
 from calwebbd.stages.steps.firstframe import firstframe
 from calwebbd.stages.steps.gain_scale import gain_scale
 from calwebbd.stages.steps.group_scale import group_scale
@@ -28,8 +29,8 @@ from calwebbd.stages.steps.superbias import superbias
 
 NIR = (group_scale, dq_init, saturation, ipc, superbias, refpix, linearity, dark_current)
 MIRI = (
-    *(group_scale, dq_init, saturation, ipc, firstframe, lastframe, reset, linearity, rscd),
-    *(dark_current, refpix),
+    *(group_scale, dq_init, emicorr, saturation, ipc, firstframe, lastframe, reset, linearity),
+    *(rscd, dark_current, refpix),
 )
 BOTH = (charge_migration, jump, persistence)
 # ramp_fit: a Ramp becomes (rate, rateints)

@@ -1,0 +1,206 @@
+"""Waves fitted together with the ramps: the amplitude and phase that leave ramps straightest.
+
+Pixels read at the same phase have the same wave, so that their ramps are summed first.
+A straight line is taken out of each sum in closed form, and what is left is compared
+with the wave, also without its straight part, at many phases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PPoly, make_interp_spline
+
+from calwebbd.stages.exposure import Float, PixelDQ
+from calwebbd.stages.scratch import in_parts, plane
+from calwebbd.stages.steps.emicorr.clock import OUTPUTS, Array, Clock, Wave, subtract_noise
+from calwebbd.stages.threads import by_rows, in_threads
+
+TRIALS = np.arange(500) / 500  # phases at which a wave is tried
+SUMS = 64 << 20  # bytes of summed ramps that are held at once
+BLOCK = 20  # trial phases whose waves are held at once
+Shape = Callable[[Array], Array]
+
+
+class Phases(NamedTuple):
+    """Phases, in periods, of a wave that is 0 at the first pixel: of the pixels, (ny, nx / 4), and what a
+    group and an integration add."""
+
+    pixels: Array
+    group: float
+    integration: float
+
+    @classmethod
+    def of(cls, clock: Clock, period: float) -> Phases:
+        group = (clock.group / period) % 1
+        return cls((clock.pixels / period) % 1, group, group * clock.ngroups + clock.pause / period)
+
+
+class Fit(NamedTuple):
+    """A wave's amplitude and its phase at the first pixel of an integration."""
+
+    amplitude: float
+    phase: float
+
+
+class Parabolas(NamedTuple):
+    """How chi-squared depends on the wave's amplitude c: a c**2 + b c, (nints, ntrials) each."""
+
+    a: Array
+    b: Array
+
+
+def periodic_spline(samples: Array) -> Shape:
+    """Cubic spline through a wave's samples, in the middle of their bins, for phases from 0 to 1.
+
+    One sample is repeated at each end.
+    """
+    x = (np.arange(len(samples) + 2) - 0.5) / len(samples)
+    spline: Shape = PPoly.from_spline(make_interp_spline(x, np.r_[samples[-1], samples, samples[0]], k=3))
+    return spline
+
+
+def steady_pixels(sci: Any, pixeldq: PixelDQ) -> NDArray[np.bool_]:
+    """Pixels, (nints, ny, nx), that hardly change during an integration, and have no flags.
+
+    sci : (nints, ngroups, ny, nx), DN
+    Their standard deviation is less than twice the median one, of all pixels and integrations.
+    """
+    nints, _, ny, nx = sci.shape
+    spread = np.empty((nints, ny, nx), np.float32)
+
+    def measure(start: int, stop: int, groups: Float, out: Float) -> None:
+        np.std(groups[:, start:stop], axis=0, out=out[start:stop])
+
+    for i in range(nints):
+        by_rows(measure, ny, plane(sci, i), spread[i])
+    steady: NDArray[np.bool_] = (spread < 2 * np.median(spread)) & (pixeldq == 0)
+    return steady
+
+
+def summed(groups: Float, usable: NDArray[np.bool_], bins: NDArray[np.intp], nbins: int) -> Array:
+    """Sums of ramps read at the same phase, (nbins, ngroups + 1); the last column counts them.
+
+    groups : (ngroups, ny, nx), DN
+    usable, bins : (ny, nx), pixels to sum, and the bin of their phase
+    """
+    where = np.flatnonzero(usable)
+    into = bins.ravel()[where]
+
+    def total(group: Float) -> Array:
+        return np.bincount(into, group.ravel()[where], nbins).astype(np.float64, copy=False)
+
+    totals = in_threads([partial(total, group) for group in groups])
+    return np.stack([*totals, np.bincount(into, minlength=nbins)], axis=1)
+
+
+def straightness(sums: Array, shape: Shape, dphase: float) -> Parabolas:
+    """Chi-squared of straight ramps with a wave, by integration and trial phase, but for a constant.
+
+    sums : (nints, nbins, ngroups + 1), as of `summed`
+    dphase : what a group adds to the phase
+    """
+    ramps, counts = sums[..., :-1], sums[..., -1]
+    nbins, ngroups = ramps.shape[1:]
+    time = np.arange(ngroups) - (ngroups - 1) / 2
+    time /= np.sqrt((time**2).sum())
+    rest = ramps - ramps.mean(axis=2, keepdims=True)
+    rest -= (rest @ time)[..., np.newaxis] * time
+    # bins run fastest, so that the spline is evaluated at neighbouring phases
+    rest = np.ascontiguousarray(rest.swapaxes(1, 2)).reshape(len(sums), -1)
+    first = (np.arange(nbins) + 0.5) / nbins + np.arange(ngroups)[:, np.newaxis] * dphase
+    found = Parabolas(*(np.empty((len(sums), len(TRIALS))) for _ in range(2)))
+    for start in range(0, len(TRIALS), BLOCK):
+        block = slice(start, start + BLOCK)
+        waves = shape((first + TRIALS[block, np.newaxis, np.newaxis]) % 1)
+        power = (waves**2).sum(axis=1) - waves.sum(axis=1) ** 2 / ngroups - (time @ waves) ** 2
+        found.a[:, block] = counts @ power.T
+        found.b[:, block] = -2 * rest @ waves.reshape(len(waves), -1).T
+    # a wave that looks straight itself says nothing
+    found.a[found.a <= 1e-12 * ngroups * counts.sum(axis=1, keepdims=True)] = 0.0
+    return found
+
+
+def next_trials(phases: Array, shift: float) -> NDArray[np.intp]:
+    """Numbers of the trial phases at or next after ``phases + shift``.
+
+    The distance is computed as in the reference pipeline, so that its rounding decides alike.
+    """
+    near: NDArray[np.intp] = np.floor((phases + shift) * len(TRIALS)).astype(np.intp)[:, np.newaxis]
+    near = (near + np.arange(-1, 3)) % len(TRIALS)
+    ahead = np.abs((TRIALS[near] - phases[:, np.newaxis] - shift) % 1)
+    return np.take_along_axis(near, ahead.argmin(axis=1)[:, np.newaxis], 1)[:, 0]
+
+
+def fit_wave(chi: Parabolas, shifts: Sequence[float]) -> Fit:
+    """The amplitude and phase of least chi-squared for integrations whose phases differ by `shifts`.
+
+    The phase is the vertex of a parabola through the three best trials; the amplitude is 0
+    where no trial says anything.
+    """
+
+    def at(phases: Array) -> tuple[Array, Array]:
+        pairs = [(i, next_trials(phases, shift)) for i, shift in enumerate(shifts)]
+        a, b = (sum((each[i, k] for i, k in pairs), np.zeros(len(phases))) for each in chi)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(a > 0, -b / (2 * a), 0.0), np.where(a > 0, -(b**2) / (4 * a), np.nan)
+
+    _, chisq = at(TRIALS)
+    if not np.isfinite(chisq).any():
+        return Fit(0.0, 0.0)
+    best = int(np.nanargmin(chisq))
+    before, here, after = chisq[[best - 1, best, (best + 1) % len(TRIALS)]]
+    bend = before - 2 * here + after
+    vertex = (before - after) / (2 * bend) if np.isfinite(bend) and bend > 0 else 0.0
+    phase = (best + vertex) / len(TRIALS)
+    return Fit(float(at(np.array([phase]))[0][0]), phase)
+
+
+def fit_wave_to_ramps(
+    sci: Any, pixeldq: PixelDQ, phases: Phases, shape: Shape, nbins: int, *, separately: bool
+) -> list[Fit]:
+    """The wave in each integration: one for all, going on from one to the next, or one each.
+
+    sci : (nints, ngroups, ny, nx), DN
+    nbins : of phases, in which ramps are summed
+    Source: specification detector1 §3 emicorr.
+    """
+    nints, ngroups = sci.shape[:2]
+    usable = steady_pixels(sci, pixeldq)
+    usable[..., OUTPUTS : 3 * OUTPUTS] = False  # at the left edge, reference pixels that go wrong
+    bins = np.repeat((phases.pixels * nbins).astype(np.intp), OUTPUTS, axis=1)
+    each = max(1, SUMS // (nbins * ngroups * 8))
+    parts = []
+    for start in range(0, nints, each):
+        some = range(start, min(start + each, nints))
+        sums = np.stack([summed(plane(sci, i), usable[i], bins, nbins) for i in some])
+        parts.append(straightness(sums, shape, phases.group))
+    chi = Parabolas(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    shifts = [i * phases.integration for i in range(nints)]
+    if separately:
+        fits = [fit_wave(Parabolas(*(p[i : i + 1] for p in chi)), shifts[i : i + 1]) for i in range(nints)]
+    else:
+        fits = [fit_wave(chi, shifts)] * nints
+    return [Fit(fit.amplitude, fit.phase + shift) for fit, shift in zip(fits, shifts, strict=True)]
+
+
+def remove_wave(sci: Any, pixeldq: PixelDQ, wave: Wave, clock: Clock, *, separately: bool) -> None:
+    """Fit a wave of known shape together with the ramps, and subtract it, in place.
+
+    sci : (nints, ngroups, ny, nx), DN
+    separately : fit each integration by itself
+    """
+    assert wave.shape is not None
+    phases, shape = Phases.of(clock, wave.period), periodic_spline(wave.shape)
+    fits = fit_wave_to_ramps(sci, pixeldq, phases, shape, len(wave.shape), separately=separately)
+
+    def subtract(groups: Float, fit: Fit, j: int) -> None:
+        noise = shape((phases.pixels + phases.group * j + fit.phase) % 1)
+        subtract_noise(groups[j], fit.amplitude * noise)
+
+    for fit, (groups,) in zip(fits, in_parts(sci, each=1), strict=True):
+        in_threads([partial(subtract, groups[0], fit, j) for j in range(clock.ngroups)])
