@@ -7,23 +7,23 @@ with the wave, also without its straight part, at many phases.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from math import lcm
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PPoly, make_interp_spline
 
 from calwebbd.stages.exposure import Float, PixelDQ
+from calwebbd.stages.kernels.waves import subtract_wave
 from calwebbd.stages.scratch import in_parts, plane
-from calwebbd.stages.steps.emicorr.clock import OUTPUTS, Array, Clock, Wave, subtract_noise
+from calwebbd.stages.steps.emicorr.clock import OUTPUTS, Array, Clock, Wave
+from calwebbd.stages.steps.emicorr.spline import PeriodicSpline
 from calwebbd.stages.threads import by_rows, in_threads
 
 TRIALS = np.arange(500) / 500  # phases at which a wave is tried
 SUMS = 64 << 20  # bytes of summed ramps that are held at once
-BLOCK = 20  # trial phases whose waves are held at once
-Shape = Callable[[Array], Array]
 
 
 class Phases(NamedTuple):
@@ -52,16 +52,6 @@ class Parabolas(NamedTuple):
 
     a: Array
     b: Array
-
-
-def periodic_spline(samples: Array) -> Shape:
-    """Cubic spline through a wave's samples, in the middle of their bins, for phases from 0 to 1.
-
-    One sample is repeated at each end.
-    """
-    x = (np.arange(len(samples) + 2) - 0.5) / len(samples)
-    spline: Shape = PPoly.from_spline(make_interp_spline(x, np.r_[samples[-1], samples, samples[0]], k=3))
-    return spline
 
 
 def steady_pixels(sci: Any, pixeldq: PixelDQ) -> NDArray[np.bool_]:
@@ -98,30 +88,36 @@ def summed(groups: Float, usable: NDArray[np.bool_], bins: NDArray[np.intp], nbi
     return np.stack([*totals, np.bincount(into, minlength=nbins)], axis=1)
 
 
-def straightness(sums: Array, shape: Shape, dphase: float) -> Parabolas:
+def straightness(sums: Array, spline: PeriodicSpline, dphase: float) -> Parabolas:
     """Chi-squared of straight ramps with a wave, by integration and trial phase, but for a constant.
 
     sums : (nints, nbins, ngroups + 1), as of `summed`
     dphase : what a group adds to the phase
     """
     ramps, counts = sums[..., :-1], sums[..., -1]
-    nbins, ngroups = ramps.shape[1:]
+    nints, nbins, ngroups = ramps.shape
     time = np.arange(ngroups) - (ngroups - 1) / 2
     time /= np.sqrt((time**2).sum())
     rest = ramps - ramps.mean(axis=2, keepdims=True)
     rest -= (rest @ time)[..., np.newaxis] * time
-    # bins run fastest, so that the spline is evaluated at neighbouring phases
-    rest = np.ascontiguousarray(rest.swapaxes(1, 2)).reshape(len(sums), -1)
-    first = (np.arange(nbins) + 0.5) / nbins + np.arange(ngroups)[:, np.newaxis] * dphase
-    found = Parabolas(*(np.empty((len(sums), len(TRIALS))) for _ in range(2)))
-    for start in range(0, len(TRIALS), BLOCK):
-        block = slice(start, start + BLOCK)
-        waves = shape((first + TRIALS[block, np.newaxis, np.newaxis]) % 1)
-        power = (waves**2).sum(axis=1) - waves.sum(axis=1) ** 2 / ngroups - (time @ waves) ** 2
-        found.a[:, block] = counts @ power.T
-        found.b[:, block] = -2 * rest @ waves.reshape(len(waves), -1).T
+    # of bins and trials together there are only so many phases
+    distinct = lcm(nbins, len(TRIALS))
+    phases = np.arange(distinct) / distinct + 0.5 / nbins
+    each = np.add.outer(
+        np.arange(len(TRIALS)) * (distinct // len(TRIALS)), np.arange(nbins) * (distinct // nbins)
+    )
+    each %= distinct
+    mean, slope, power = (np.zeros(each.shape) for _ in range(3))
+    found = Parabolas(*(np.zeros((nints, len(TRIALS))) for _ in range(2)))
+    for g in range(ngroups):
+        wave = spline(phases + g * dphase)[each]
+        found.b[:] -= 2 * rest[..., g] @ wave.T
+        mean += wave / ngroups
+        slope += wave * time[g]
+        power += wave**2
+    found.a[:] = counts @ (power - ngroups * mean**2 - slope**2).T
     # a wave that looks straight itself says nothing
-    found.a[found.a <= 1e-12 * ngroups * counts.sum(axis=1, keepdims=True)] = 0.0
+    found.a[found.a <= 1e-12 * counts @ power.T] = 0.0
     return found
 
 
@@ -161,15 +157,15 @@ def fit_wave(chi: Parabolas, shifts: Sequence[float]) -> Fit:
 
 
 def fit_wave_to_ramps(
-    sci: Any, pixeldq: PixelDQ, phases: Phases, shape: Shape, nbins: int, *, separately: bool
+    sci: Any, pixeldq: PixelDQ, spline: PeriodicSpline, phases: Phases, *, separately: bool
 ) -> list[Fit]:
     """The wave in each integration: one for all, going on from one to the next, or one each.
 
     sci : (nints, ngroups, ny, nx), DN
-    nbins : of phases, in which ramps are summed
     Source: specification detector1 §3 emicorr.
     """
     nints, ngroups = sci.shape[:2]
+    nbins = len(spline)
     usable = steady_pixels(sci, pixeldq)
     usable[..., OUTPUTS : 3 * OUTPUTS] = False  # at the left edge, reference pixels that go wrong
     bins = np.repeat((phases.pixels * nbins).astype(np.intp), OUTPUTS, axis=1)
@@ -178,7 +174,7 @@ def fit_wave_to_ramps(
     for start in range(0, nints, each):
         some = range(start, min(start + each, nints))
         sums = np.stack([summed(plane(sci, i), usable[i], bins, nbins) for i in some])
-        parts.append(straightness(sums, shape, phases.group))
+        parts.append(straightness(sums, spline, phases.group))
     chi = Parabolas(*(np.concatenate(each) for each in zip(*parts, strict=True)))
     shifts = [i * phases.integration for i in range(nints)]
     if separately:
@@ -195,12 +191,15 @@ def remove_wave(sci: Any, pixeldq: PixelDQ, wave: Wave, clock: Clock, *, separat
     separately : fit each integration by itself
     """
     assert wave.shape is not None
-    phases, shape = Phases.of(clock, wave.period), periodic_spline(wave.shape)
-    fits = fit_wave_to_ramps(sci, pixeldq, phases, shape, len(wave.shape), separately=separately)
-
-    def subtract(groups: Float, fit: Fit, j: int) -> None:
-        noise = shape((phases.pixels + phases.group * j + fit.phase) % 1)
-        subtract_noise(groups[j], fit.amplitude * noise)
-
+    phases, spline = Phases.of(clock, wave.period), PeriodicSpline(wave.shape)
+    fits = fit_wave_to_ramps(sci, pixeldq, spline, phases, separately=separately)
+    rows = len(phases.pixels)
     for fit, (groups,) in zip(fits, in_parts(sci, each=1), strict=True):
-        in_threads([partial(subtract, groups[0], fit, j) for j in range(clock.ngroups)])
+        pieces = fit.amplitude * spline.pieces
+        shifts = [phases.group * g + fit.phase for g in range(clock.ngroups)]
+        in_threads(
+            [
+                partial(subtract_wave, 0, rows, group, phases.pixels, shift, pieces)
+                for group, shift in zip(groups[0], shifts, strict=True)
+            ]
+        )
