@@ -6,7 +6,8 @@ is the largest thing in memory and exists once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -187,6 +188,8 @@ class Image(Exposure):
     sci, err, dq, var_poisson, var_rnoise, var_flat : (ny, nx) or (nints, ny, nx)
     area : (ny, nx), relative solid angle of pixels
     wcs : the gwcs from detector pixels (0-based) to the sky, once assigned
+
+    Of many exposures the arrays may be on disk (`scratch.Cube`): see `in_memory`.
     """
 
     err: Float
@@ -198,9 +201,26 @@ class Image(Exposure):
     int_times: Table | None = None
     wcs: Any = None
 
+    ARRAYS: ClassVar = ("sci", "err", "dq", "var_poisson", "var_rnoise", "var_flat", "area")
+
     @property
     def by_integration(self) -> bool:
         return self.sci.ndim == 3
+
+    @contextmanager
+    def in_memory(self, *, change: Sequence[str] = ()) -> Iterator[Image]:
+        """This image with its arrays in memory; header, metadata and WCS are the same.
+
+        change : names of arrays that are kept as they are at the end
+        """
+        stored = {name: array for name in self.ARRAYS if isinstance(array := getattr(self, name), Cube)}
+        arrays: dict[str, Any] = {name: np.asarray(cube) for name, cube in stored.items()}
+        image = replace(self, **arrays) if stored else self
+        yield image
+        if stored:
+            self.wcs = image.wcs
+        for name in stored.keys() & set(change):
+            stored[name].write(0, getattr(image, name))
 
 
 @dataclass(eq=False)

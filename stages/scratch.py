@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,16 @@ class Cube:
         self.dtype = np.dtype(dtype)
         self._source = source
         self._written = np.full(shape[0], source is None)
-        self._descriptor, name = tempfile.mkstemp(dir=_folder[-1] if _folder else None)
+        self._folder = _folder[-1] if _folder else None
+
+    @cached_property
+    def _descriptor(self) -> int:
+        """The file, made when something is first written."""
+        descriptor, name = tempfile.mkstemp(dir=self._folder)
         os.unlink(name)
-        weakref.finalize(self, os.close, self._descriptor)
-        os.ftruncate(self._descriptor, self.nbytes)
+        weakref.finalize(self, os.close, descriptor)
+        os.ftruncate(descriptor, self.nbytes)
+        return descriptor
 
     @property
     def ndim(self) -> int:
@@ -107,39 +113,42 @@ class Cube:
         self._copy_rows(os.pwritev, np.ascontiguousarray(rows, self.dtype), start)
 
     def _settle(self, start: int, stop: int) -> None:
-        """Write what has only been in the source."""
-        for n in range(start, stop):
-            if self._source and not self._written[n]:
-                self.write(n, self._source(n, n + 1))
+        """Write what has only been in the source, as much at once as there may be in memory."""
+        many = max(1, AT_ONCE * len(self) // max(1, self.nbytes))
+        for first in range(start, stop, many):
+            last = min(first + many, stop)
+            missing = first + np.flatnonzero(~self._written[first:last])
+            for run in np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1):
+                if self._source and run.size:
+                    self.write(int(run[0]), self._source(int(run[0]), int(run[-1]) + 1))
 
     def _copy(self, call: Callable[..., int], planes: NDArray[Any], start: int) -> None:
         view = planes.reshape(-1).view(np.uint8)
-        offset = start * (self.nbytes // len(self))
-        in_threads(
-            [
-                partial(self._transfer, call, view[n : n + PIECE].data, offset + n)
-                for n in range(0, view.nbytes, PIECE)
-            ]
-        )
+        offset, copy = start * (self.nbytes // len(self)), partial(_transfer, call, self._descriptor)
+        pieces = range(0, view.nbytes, PIECE)
+        in_threads([partial(copy, view[n : n + PIECE].data, offset + n) for n in pieces])
 
     def _copy_rows(self, call: Callable[..., int], rows: NDArray[Any], start: int) -> None:
         ny, nx = self.shape[-2:]
         planes = rows.reshape(-1, rows.shape[-2] * nx).view(np.uint8)
         plane, first = ny * nx * self.dtype.itemsize, start * nx * self.dtype.itemsize
 
+        copy = partial(_transfer, call, self._descriptor)
+
         def some(begin: int, end: int) -> None:
             for n in range(begin, end):
-                self._transfer(call, planes[n].data, n * plane + first)
+                copy(planes[n].data, n * plane + first)
 
         many = max(1, PIECE // planes[0].nbytes)
         in_threads([partial(some, n, min(n + many, len(planes))) for n in range(0, len(planes), many)])
 
-    def _transfer(self, call: Callable[..., int], view: memoryview, offset: int) -> None:
-        while len(view):
-            done = call(self._descriptor, [view], offset)
-            if not done:
-                raise OSError("the scratch file ends too early")
-            view, offset = view[done:], offset + done
+
+def _transfer(call: Callable[..., int], descriptor: int, view: memoryview, offset: int) -> None:
+    while len(view):
+        done = call(descriptor, [view], offset)
+        if not done:
+            raise OSError("the scratch file ends too early")
+        view, offset = view[done:], offset + done
 
 
 def cube(shape: tuple[int, ...], dtype: DTypeLike, *, on_disk: bool) -> Any:

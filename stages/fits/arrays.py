@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from calwebbd.stages.threads import in_threads
 
 ROWS = 512  # that a thread reads at once
+AT_ONCE = 4 << 20  # bytes of a conversion that a thread does at once, if a plane is not larger
 UNSIGNED = {(16, 32768): np.uint16, (32, 2147483648): np.uint32}
 
 
@@ -80,19 +81,27 @@ class Planes:
         self.offset = hdu.fileinfo()["datLoc"]
 
     def read(self, out: NDArray[Any], first: int = 0) -> None:
-        """Into `out`, (nplanes, ny, nx), from plane `first` on, one by one: the raw whole is never there.
+        """Into `out`, (n, ...), what is from its `first` on, one by one: the raw whole is never there.
 
+        out : planes of a cube, or rows of an image
         Raises OSError if the file ends too early.
         """
         zero = out.dtype.type(self.zero)
+        size = out[0].size * self.stored.itemsize
+        many = max(1, AT_ONCE // size)
 
-        def read_plane(n: int) -> None:
-            raw = np.empty(out.shape[1:], self.stored)
-            _fill(file.fileno(), raw, self.offset + (first + n) * raw.nbytes, self.path, self.name)
-            np.add(raw, zero, out=out[n], casting="unsafe")
+        def read_some(start: int, stop: int) -> None:
+            raw = np.empty((stop - start, *out.shape[1:]), self.stored)
+            _fill(file.fileno(), raw, self.offset + (first + start) * size, self.path, self.name)
+            if out.dtype.kind == "u":  # adding the zero is flipping the top bit
+                out[start:stop] = raw.view(raw.dtype.str.replace("i", "u"))
+                out[start:stop] ^= zero
+            else:
+                np.add(raw, zero, out=out[start:stop], casting="unsafe")
 
         with open(self.path, "rb", buffering=0) as file:
-            in_threads([partial(read_plane, n) for n in range(len(out))])
+            starts = range(0, len(out), many)
+            in_threads([partial(read_some, n, min(n + many, len(out))) for n in starts])
 
 
 def _fill(descriptor: int, array: NDArray[Any], offset: int, path: Path | str, name: str) -> None:

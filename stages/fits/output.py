@@ -50,8 +50,9 @@ def _table(hdu: Any) -> bytes:
 def _put_array(descriptor: int, data: NDArray[Any] | Cube, place: int) -> None:
     plane = data.nbytes // len(data)
     if isinstance(data, Cube):
-        for n in range(len(data)):
-            _put_array(descriptor, data.read(n, n + 1), place + n * plane)
+        many = max(1, PIECE // plane)
+        for n in range(0, len(data), many):
+            _put_array(descriptor, data.read(n, min(n + many, len(data))), place + n * plane)
         return
     flat = data.reshape(-1)
     many = PIECE // data.itemsize

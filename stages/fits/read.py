@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import scratch
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import Float, GuideStar, Header, Image, Ramp, Table
+from calwebbd.stages.exposure import GuideStar, Header, Image, Ramp, Table
 from calwebbd.stages.fits.arrays import Planes, open_fits, read_array, read_table
 
 STRUCTURE = {  # keywords of the file, not of the exposure
@@ -86,38 +86,34 @@ def read_guide_star(path: Path | str) -> GuideStar:
             header=_header(hdus),
             sci=sci,
             dq=dq if dq.shape == none.shape else none,
-            err=None if axes == 4 else _float(path, hdus, "ERR"),
+            err=None if axes == 4 else _cube(path, hdus, "ERR", np.float32, stored=False),
             **tables,
             file=str(path),
         )
 
 
-def read_image(path: Path | str) -> Image:
+def read_image(path: Path | str, *, stored: bool = False) -> Image:
     """A ``rate``, ``rateints``, ``cal``, ``calints`` or ``crf`` product, with its WCS if it has one.
 
+    stored : leave the arrays in the file until they are asked for (`scratch.Cube`)
     Raises InputError if the file is not such a product.
     """
     with _open(path) as hdus:
         axes = hdus["SCI"].header["NAXIS"]
         if axes not in (2, 3):
             raise InputError(f"SCI has {axes} axes, an image has 2 or 3", file=str(path))
-        arrays = {name: _float(path, hdus, name) for name in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE")}
-        absent = [name for name, array in arrays.items() if array is None]
+        floats = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT", "AREA")
+        arrays = {name.lower(): _cube(path, hdus, name, np.float32, stored) for name in floats}
+        absent = [name for name in floats[:4] if arrays[name.lower()] is None]
         if absent:
             raise InputError(f"extension {', '.join(absent)} is missing", file=str(path))
-        sci, err, var_poisson, var_rnoise = (a for a in arrays.values() if a is not None)
         return Image(
             header=_header(hdus),
-            sci=sci,
-            err=err,
-            dq=_array(path, hdus, "DQ", np.zeros(sci.shape, np.uint32)),
-            var_poisson=var_poisson,
-            var_rnoise=var_rnoise,
-            var_flat=_float(path, hdus, "VAR_FLAT"),
-            area=_float(path, hdus, "AREA"),
+            dq=_cube(path, hdus, "DQ", np.uint32, stored, arrays["sci"].shape),
             int_times=_table(hdus, "INT_TIMES"),
             wcs=_wcs(hdus),
             file=str(path),
+            **arrays,
         )
 
 
@@ -154,21 +150,22 @@ def _cube(
     stored: bool,
     default: tuple[int, ...] | None = None,
 ) -> Any:
-    """An extension with integrations along its first axis; zeros of the default shape if it is not there.
+    """An extension of two or more axes; zeros of the default shape if it is not there, None without one.
 
     It is converted plane by plane, so that raw and result exist together only for one; if it
-    is to be stored, it stays in the file until steps change it.
+    is to be stored, it stays in the file until it is changed.
     """
     if name not in hdus or hdus[name].header["NAXIS"] == 0:
         if default is None:
             return None
         return scratch.Cube(default, dtype) if stored else np.zeros(default, dtype)
     planes = Planes(path, hdus[name])
-    per_integration = prod(planes.shape[1:-2])
+    unit = planes.shape[-2:] if len(planes.shape) > 2 else planes.shape[-1:]  # planes, or rows of an image
+    units = prod(planes.shape[1 : -len(unit)])
 
     def read(start: int, stop: int) -> NDArray[Any]:
         out = np.empty((stop - start, *planes.shape[1:]), dtype)
-        planes.read(out.reshape(-1, *planes.shape[-2:]), start * per_integration)
+        planes.read(out.reshape(-1, *unit), start * units)
         return out
 
     return scratch.Cube(planes.shape, dtype, read) if stored else read(0, planes.shape[0])
@@ -177,12 +174,6 @@ def _cube(
 def _array(path: Path | str, hdus: Any, name: str, default: Any) -> Any:
     there = name in hdus and hdus[name].header["NAXIS"]
     return read_array(path, hdus[name]) if there else default
-
-
-def _float(path: Path | str, hdus: Any, name: str) -> Float | None:
-    if name not in hdus or hdus[name].header["NAXIS"] == 0:
-        return None
-    return read_array(path, hdus[name]).astype(np.float32, copy=False)
 
 
 def _table(hdus: Any, name: str) -> Table | None:

@@ -119,6 +119,25 @@ def test_planes_on_disk_are_written_like_those_in_memory(uncal: Path, tmp_path: 
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
+def test_an_image_may_stay_in_its_file_and_changes_are_kept(uncal: Path, tmp_path: Path) -> None:
+    image = an_image(read_ramp(uncal), 8, 6)
+    image.dq = np.arange(48, dtype=np.uint32).reshape(8, 6) << 26
+    path = write(image, tmp_path / "x_cal.fits")
+    expected, found = read_image(path), read_image(path, stored=True)
+    for name in ("sci", "err", "dq", "var_poisson"):
+        assert isinstance(getattr(found, name), Cube)
+        np.testing.assert_array_equal(np.asarray(getattr(found, name)), getattr(expected, name))
+    with found.in_memory(change=("dq",)) as loaded:
+        loaded.dq |= np.uint32(1)
+        loaded.sci += 1
+        loaded.header["S_OUTLIR"] = "COMPLETE"
+    np.testing.assert_array_equal(np.asarray(found.dq), expected.dq | 1)
+    np.testing.assert_array_equal(np.asarray(found.sci), expected.sci)
+    assert found.header["S_OUTLIR"] == "COMPLETE"
+    again = read_image(write(found, tmp_path / "x_crf.fits"))
+    np.testing.assert_array_equal(again.dq, expected.dq | 1)
+
+
 def test_a_long_exposure_stays_in_its_file(uncal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = read_ramp(uncal)
     monkeypatch.setattr("calwebbd.stages.fits.read.IN_MEMORY", 1)
