@@ -19,6 +19,7 @@ from calwebbd.stages.scratch import Cube, in_parts
 Float = NDArray[np.float32]
 GroupDQ = NDArray[np.uint8]
 PixelDQ = NDArray[np.uint32]
+Lines = NDArray[np.intp]
 Table = NDArray[np.void]
 Value = str | int | float | bool
 
@@ -78,6 +79,20 @@ class Subarray:
     def full(self) -> bool:
         return (self.x, self.y) == (0, 0)
 
+    @property
+    def rows(self) -> Lines:
+        """The detector row of each row of the array."""
+        return np.arange(self.y, self.y + self.ny)
+
+    @property
+    def columns(self) -> Lines:
+        """The detector column of each column of the array."""
+        return np.arange(self.x, self.x + self.nx)
+
+    def matches(self, reference: Subarray) -> bool:
+        """Whether a reference of that subarray is used as it is."""
+        return (self.x, self.y, self.nx, self.ny) == (reference.x, reference.y, reference.nx, reference.ny)
+
 
 @dataclass(eq=False)
 class Exposure:
@@ -106,9 +121,14 @@ class Ramp(Exposure):
 
     sci : (nints, ngroups, ny, nx), DN
     groupdq : as sci
-    pixeldq : (ny, nx)
+    pixeldq : (ny, nx); (nsuperstripes, ny, nx) as long as superstripes take turns along the first
+        axis of sci (`collation.collate` ends that)
     zeroframe : (nints, ny, nx), DN; 0 means bad
     refout : (nints, ngroups, ny, nx / 4), DN; MIRI's reference output
+    int_times_stripe : times of the superstripes, once they are collated
+    read_times : (ngroups, nframes), s from the reset, of the frames of each group; None if they
+        follow from the header, as they do where groups are evenly spaced
+    superstripe : which one this is, of a ramp that holds only one of an exposure's
     average_dark_current : (ny, nx) or scalar, e-/s; set by dark_current
     first : how many integrations of the exposure's file come before these
 
@@ -121,7 +141,10 @@ class Ramp(Exposure):
     zeroframe: Float | None = None
     refout: Float | None = None
     int_times: Table | None = None
+    int_times_stripe: Table | None = None
     group: Table | None = None
+    read_times: NDArray[np.float64] | None = None
+    superstripe: int = 0
     average_dark_current: Float | float = 0.0
     first: int = 0
 
@@ -131,6 +154,10 @@ class Ramp(Exposure):
     def stored(self) -> bool:
         """Whether the cubes are on disk."""
         return isinstance(self.sci, Cube)
+
+    @property
+    def by_superstripe(self) -> bool:
+        return self.pixeldq.ndim == 3
 
     def integrations(self) -> Iterator[tuple[Float, GroupDQ]]:
         """Each integration's sci and groupdq, (ngroups, ny, nx), to be read and changed in place."""
@@ -199,6 +226,7 @@ class Image(Exposure):
     var_flat: Float | None = None
     area: Float | None = None
     int_times: Table | None = None
+    int_times_stripe: Table | None = None
     wcs: Any = None
 
     ARRAYS: ClassVar = ("sci", "err", "dq", "var_poisson", "var_rnoise", "var_flat", "area")

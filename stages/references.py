@@ -12,22 +12,29 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import flags
 from calwebbd.stages.errors import ReferenceMissing
-from calwebbd.stages.exposure import Float, Header, PixelDQ, Subarray, Table
+from calwebbd.stages.exposure import Float, Header, Lines, PixelDQ, Subarray, Table
 from calwebbd.stages.fits.arrays import open_fits, read_array, read_table
 
 
 class Reference:
     """One reference file of an exposure.
 
-    Arrays come in native byte order, their last two axes cut to the subarray of the
-    exposure unless they already have its shape; each call reads them anew, so that
-    nothing stays in memory that no step holds.
+    Arrays come in native byte order, their last two axes cut to the rows and columns of the
+    exposure's subarray, unless they are for this very subarray; each call reads them anew, so
+    that nothing stays in memory that no step holds.
     """
 
     def __init__(self, kind: str, path: Path, subarray: Subarray) -> None:
         self.kind = kind
         self.path = path
         self.subarray = subarray
+        self._cuts = True
+
+    def uncut(self) -> Reference:
+        """The same file, its arrays as they are."""
+        other = Reference(self.kind, self.path, self.subarray)
+        other._cuts = False
+        return other
 
     @property
     def header(self) -> Header:
@@ -51,9 +58,13 @@ class Reference:
         with self._open() as hdus:
             if name not in hdus:
                 raise ReferenceMissing(f"{self.path.name} has no extension {name}")
-            rows, columns = self._window(hdus) if cut else (None, None)
-            array = read_array(self.path, hdus[name], planes=planes, rows=rows)
-        return array if columns is None else np.ascontiguousarray(array[..., columns])
+            part = self._part(hdus) if cut and self._cuts else None
+            if part is None:
+                return read_array(self.path, hdus[name], planes=planes)
+            rows, columns = part
+            first = int(rows.min())
+            array = read_array(self.path, hdus[name], planes=planes, rows=slice(first, int(rows.max()) + 1))
+        return np.ascontiguousarray(_taken(_taken(array, rows - first, -2), columns, -1))
 
     def floats(self, name: str = "SCI", *, planes: slice | None = None, cut: bool = True) -> Float:
         """The same, as float32."""
@@ -99,21 +110,30 @@ class Reference:
         with hdus:
             yield hdus
 
-    def _window(self, hdus: Any) -> tuple[slice | None, slice | None]:
-        """Rows and columns of the subarray in this file; None where it already has the right ones."""
+    def _part(self, hdus: Any) -> tuple[Lines, Lines] | None:
+        """Rows and columns of this file that the exposure has; None if it is made for its subarray."""
         header, want = hdus[0].header, self.subarray
-        x, y = header.get("SUBSTRT1", 1) - 1, header.get("SUBSTRT2", 1) - 1
         image = next(h.header for h in hdus[1:] if h.header["XTENSION"] == "IMAGE" and h.header["NAXIS"] > 1)
         nx, ny = image["NAXIS1"], image["NAXIS2"]
-        if (x, y, nx, ny) == (want.x, want.y, want.nx, want.ny):
-            return None, None
-        rows, columns = want.y - y, want.x - x
-        if rows < 0 or columns < 0 or rows + want.ny > ny or columns + want.nx > nx:
+        own = Subarray(header.get("SUBSTRT1", 1) - 1, header.get("SUBSTRT2", 1) - 1, nx, ny)
+        if want.matches(own):
+            return None
+        rows, columns = want.rows - own.y, want.columns - own.x
+        if min(rows.min(), columns.min()) < 0 or rows.max() >= ny or columns.max() >= nx:
             raise ReferenceMissing(
-                f"{self.path.name} covers columns {x}-{x + nx} and rows {y}-{y + ny}, not the subarray "
-                f"{want.x}-{want.x + want.nx}, {want.y}-{want.y + want.ny}"
+                f"{self.path.name} covers columns {own.x}-{own.x + nx} and rows {own.y}-{own.y + ny}, not "
+                f"the subarray {want.columns.min()}-{want.columns.max() + 1}, "
+                f"{want.rows.min()}-{want.rows.max() + 1}"
             )
-        return slice(rows, rows + want.ny), slice(columns, columns + want.nx)
+        return rows, columns
+
+
+def _taken(array: NDArray[Any], lines: Lines, axis: int) -> NDArray[Any]:
+    """These lines of one of the last two axes: a view, if they follow each other."""
+    if (np.diff(lines) == 1).all():
+        some = slice(int(lines[0]), int(lines[-1]) + 1)
+        return array[..., some] if axis == -1 else array[..., some, :]
+    return array.take(lines, axis)
 
 
 def translate(raw: PixelDQ, definitions: Table) -> PixelDQ:

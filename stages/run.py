@@ -16,6 +16,7 @@ from calwebbd.stages.parameters import Effective, Layer, effective
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Pipeline, Skip, Step
 from calwebbd.stages.stream import in_parts, together
+from calwebbd.stages.stripes import window
 
 Status = Literal["COMPLETE", "SKIPPED"]
 
@@ -130,7 +131,7 @@ class Run:
             for kind in step.references:
                 if files[kind] is None:
                     raise Skip(f"the {kind} reference is N/A for this exposure")
-            references = References(self._located(files), _first(exposure).subarray)
+            references = References(self._located(files), window(_first(exposure)))
             result = step.function(exposure, references, settings.values, **inputs)
         except Skip as skip:
             reason, skipped = str(skip), skip.only

@@ -11,6 +11,7 @@ from typing import Any
 import asdf
 import numpy as np
 from asdf.exceptions import AsdfConversionWarning
+from asdf.util import load_yaml
 from astropy.io import fits
 from numpy.typing import NDArray
 
@@ -54,15 +55,19 @@ def read_ramp(path: Path | str) -> Ramp:
         if sci.header["NAXIS"] != 4:
             raise InputError(f"SCI has {sci.header['NAXIS']} axes, a ramp has 4", file=str(path))
         shape, header = Planes(path, sci).shape, _header(hdus)
-        stored = shape[0] > 1 and prod(shape) * SAMPLE > IN_MEMORY and header.integer("SSTR_NST", 0) == 0
+        superstripes = header.integer("SSTR_NST", 0)
+        stored = shape[0] > 1 and prod(shape) * SAMPLE > IN_MEMORY and superstripes == 0
+        pixels = (superstripes, *shape[-2:]) if superstripes else shape[-2:]
         return Ramp(
             header=header,
             sci=_cube(path, hdus, "SCI", np.float32, stored),
             groupdq=_cube(path, hdus, "GROUPDQ", np.uint8, stored, shape),
-            pixeldq=_array(path, hdus, "PIXELDQ", np.zeros(shape[-2:], np.uint32)),
+            pixeldq=_array(path, hdus, "PIXELDQ", np.zeros(pixels, np.uint32)),
             zeroframe=_cube(path, hdus, "ZEROFRAME", np.float32, stored),
             refout=_cube(path, hdus, "REFOUT", np.float32, stored),
             int_times=_table(hdus, "INT_TIMES"),
+            int_times_stripe=_table(hdus, "INT_TIMES_STRIPE"),
+            read_times=_read_times(hdus),
             group=_table(hdus, "GROUP"),
             average_dark_current=_array(path, hdus, "AVDRKCUR", 0.0),
             file=str(path),
@@ -111,6 +116,7 @@ def read_image(path: Path | str, *, stored: bool = False) -> Image:
             header=_header(hdus),
             dq=_cube(path, hdus, "DQ", np.uint32, stored, arrays["sci"].shape),
             int_times=_table(hdus, "INT_TIMES"),
+            int_times_stripe=_table(hdus, "INT_TIMES_STRIPE"),
             wcs=_wcs(hdus),
             file=str(path),
             **arrays,
@@ -178,6 +184,15 @@ def _array(path: Path | str, hdus: Any, name: str, default: Any) -> Any:
 
 def _table(hdus: Any, name: str) -> Table | None:
     return read_table(hdus[name]) if name in hdus and hdus[name].header["NAXIS2"] else None
+
+
+def _read_times(hdus: Any) -> NDArray[np.float64] | None:
+    """Times that no keyword holds; only collated superstripes have them."""
+    if "INT_TIMES_STRIPE" not in hdus or "ASDF" not in hdus:
+        return None
+    tree = load_yaml(io.BytesIO(hdus["ASDF"].data.tobytes()))
+    times = tree["meta"].get("exposure", {}).get("read_times")
+    return np.array(times, np.float64) if times else None
 
 
 def _wcs(hdus: Any) -> Any:

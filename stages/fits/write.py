@@ -26,9 +26,8 @@ from calwebbd.stages.fits.read import GUIDE_STAR_TABLES
 from calwebbd.stages.scratch import Cube
 
 RAMP = {"sci": "data"} | {name: name for name in ("pixeldq", "groupdq", "zeroframe", "refout")}
-IMAGE = {"sci": "data"} | {
-    name: name for name in ("err", "dq", "var_poisson", "var_rnoise", "var_flat", "area", "int_times")
-}
+FITTED = ("err", "dq", "var_poisson", "var_rnoise", "var_flat", "area", "int_times", "int_times_stripe")
+IMAGE = {"sci": "data"} | {name: name for name in FITTED}
 DARK = {"sci": "data", "dq": "dq"}
 GUIDE_STAR = {"sci": "data"} | {name: name for name in ("err", "dq", *GUIDE_STAR_TABLES)}
 MOSAIC = {"sci": "data"} | {
@@ -82,7 +81,8 @@ def load_schemas() -> None:
 
 def _model(product: Exposure) -> tuple[type, dict[str, str]]:
     if isinstance(product, Ramp):
-        return datamodels.RampModel, RAMP
+        by_superstripe = product.by_superstripe
+        return (datamodels.SuperstripeRampModel if by_superstripe else datamodels.RampModel), RAMP
     if isinstance(product, GuideStar):
         return (datamodels.GuiderRawModel if product.raw else datamodels.GuiderCalModel), GUIDE_STAR
     if isinstance(product, Mosaic):
@@ -95,10 +95,12 @@ def _model(product: Exposure) -> tuple[type, dict[str, str]]:
 
 
 def _complete_ramp(ramp: Ramp, model: Any) -> None:
-    for name in ("group", "int_times"):
+    for name in ("group", "int_times", "int_times_stripe"):
         table = getattr(ramp, name)
         if table is not None:
             setattr(model, name, table)
+    if ramp.read_times is not None:
+        model.meta.exposure.read_times = ramp.read_times.tolist()
     if np.any(ramp.average_dark_current):
         dark = np.broadcast_to(np.float32(ramp.average_dark_current), ramp.sci.shape[-2:])
         model.average_dark_current = np.ascontiguousarray(dark)

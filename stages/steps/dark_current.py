@@ -108,6 +108,8 @@ def dark_current(ramp: Ramp, references: References, params: DarkCurrentParams) 
     Source: specification detector1 §3 dark_current.
     """
     reference = references["dark"]
+    if reference.shape()[-2:] == ramp.sci.shape[-2:]:
+        reference = reference.uncut()  # for collated superstripes, whose corner its header does not have
     ramp.average_dark_current = average_dark_current(reference, params.average_dark_current)
     science = _frames(ramp.header, ramp.sci.shape[1])
     dark = _frames(reference.header, reference.shape()[-3])

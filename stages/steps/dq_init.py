@@ -13,6 +13,7 @@ from calwebbd.stages.exposure import GroupDQ, GuideStar, PixelDQ, Ramp
 from calwebbd.stages.fits.arrays import open_fits, read_array
 from calwebbd.stages.references import References
 from calwebbd.stages.step import step
+from calwebbd.stages.superstripes import each_superstripe
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ def apply_mask(groupdq: GroupDQ, pixeldq: PixelDQ, mask: PixelDQ) -> None:
 
 
 @step(keyword="S_DQINIT", references=("mask",), params=DQInitParams)
+@each_superstripe
 def dq_init(exposure: Ramp | GuideStar, references: References, params: DQInitParams) -> Ramp | GuideStar:
     """Flag known bad pixels. Guide stars have no flags of groups."""
     mask = references["mask"].dq()
     if params.user_supplied_dq:
-        mask |= _user_flags(Path(params.user_supplied_dq), mask.shape)
+        superstripe = exposure.superstripe if isinstance(exposure, Ramp) else 0
+        mask |= _user_flags(Path(params.user_supplied_dq), mask.shape, superstripe)
     if isinstance(exposure, GuideStar):
         exposure.dq |= mask
     else:
@@ -44,9 +47,12 @@ def dq_init(exposure: Ramp | GuideStar, references: References, params: DQInitPa
     return exposure
 
 
-def _user_flags(path: Path, shape: tuple[int, ...]) -> PixelDQ:
+def _user_flags(path: Path, shape: tuple[int, ...], superstripe: int) -> PixelDQ:
+    """The file's DQ, (ny, nx), or a plane for each superstripe."""
     with open_fits(path) as hdus:
         array = read_array(path, hdus["DQ"]).astype(np.uint32)
+    if array.ndim == 3 and superstripe < len(array):
+        array = array[superstripe]
     if array.shape != shape:
         raise InputError(f"user_supplied_dq {path.name} is {array.shape}, the exposure {shape}")
     return array

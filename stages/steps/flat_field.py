@@ -13,6 +13,7 @@ from calwebbd.stages.exposure import Exposure, Float, GuideStar, Image, PixelDQ
 from calwebbd.stages.masking import match_nans_and_flags
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step
+from calwebbd.stages.stripes import window
 
 
 @dataclass(frozen=True)
@@ -114,4 +115,4 @@ def flat_field(
 def _user_flat(path: Path, image: Exposure) -> Reference:
     if not path.exists():
         raise ReferenceMissing(f"user_supplied_flat names {path}, which does not exist")
-    return Reference("flat", path, image.subarray)
+    return Reference("flat", path, window(image))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
-from calwebbd.stages.exposure import Float, Ramp, Subarray
+import numpy as np
+
+from calwebbd.stages.exposure import Float, Lines, Ramp, Subarray
 from calwebbd.stages.irs2 import Index, image_of, is_interleaved, pixel_rows
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.kernels.convolution import convolve
 from calwebbd.stages.readout import BORDER, MIRI_COLUMNS, SIZE, is_miri
 from calwebbd.stages.references import References
 from calwebbd.stages.step import NoParams, step
+from calwebbd.stages.stripes import window
+from calwebbd.stages.superstripes import each_superstripe
 
 
 class Window(NamedTuple):
@@ -23,52 +28,64 @@ class Window(NamedTuple):
     x1: int
 
 
-def without_reference_pixels(subarray: Subarray, *, miri: bool = False) -> Window:
-    """The part of a subarray that sees light; MIRI has reference pixels at the left and right only."""
+def without_reference_pixels(subarray: Subarray, *, miri: bool = False) -> list[Window]:
+    """The parts of a subarray that see light: one, or as many as it has stripes.
 
-    def inside(start: int, length: int, size: int) -> tuple[int, int]:
-        return max(0, BORDER - start), length - max(0, start + length - (size - BORDER))
-
+    MIRI has reference pixels at the left and right only.
+    """
     if miri:
-        return Window(0, subarray.ny, *inside(subarray.x, subarray.nx, MIRI_COLUMNS))
-    return Window(*inside(subarray.y, subarray.ny, SIZE), *inside(subarray.x, subarray.nx, SIZE))
+        rows = [(0, subarray.ny)]
+        columns = _runs(subarray.columns, MIRI_COLUMNS)
+    else:
+        rows, columns = _runs(subarray.rows, SIZE), _runs(subarray.columns, SIZE)
+    return [Window(*some, *others) for some in rows for others in columns]
 
 
-def deconvolve(sci: Float, kernel: Float, window: Window) -> None:
+def _runs(lines: Lines, size: int) -> list[tuple[int, int]]:
+    """Begin and end of each run of neighbouring rows, or columns, in the array."""
+    light = (lines >= BORDER) & (lines < size - BORDER)
+    breaks = np.flatnonzero((np.diff(lines) != 1) | (light[1:] != light[:-1])) + 1
+    ends = [0, *breaks.tolist(), len(lines)]
+    return [(begin, end) for begin, end in pairwise(ends) if light[begin]]
+
+
+def deconvolve(sci: Float, kernel: Float, part: Window) -> None:
     """Convolve each group with the inverse of the coupling, in place.
 
-    sci : (nints, ngroups, ny, nx), DN
-        Pixels outside the window neither change nor take part; beyond it there are zeros.
+    sci : (..., ny, nx), DN, contiguous
+        Pixels outside the part neither change nor take part; beyond it there are zeros.
         NaN spreads as far as the kernel reaches.
     kernel : (ky, kx), or (ky, kx, ny, nx) for each pixel its own; ky and kx odd
     Source: specification detector1 §3 ipc.
     """
     planes = sci.reshape(-1, *sci.shape[-2:])
     weights = kernel if kernel.ndim == 4 else kernel[:, :, None, None]
-    in_threads([partial(convolve, p, p + 1, planes, weights, *window) for p in range(len(planes))])
+    in_threads([partial(convolve, p, p + 1, planes, weights, *part) for p in range(len(planes))])
 
 
-def deconvolve_rows(sci: Float, rows: Index, kernel: Float, window: Window) -> None:
+def deconvolve_rows(sci: Float, rows: Index, kernel: Float, part: Window) -> None:
     """`deconvolve` the image that is in the given rows of interleaved groups, in place."""
 
     def one(plane: Float) -> None:
         image = plane[rows]
-        deconvolve(image[None, None], kernel, window)
+        deconvolve(image, kernel, part)
         plane[rows] = image
 
     in_threads([partial(one, plane) for plane in sci.reshape(-1, *sci.shape[-2:])])
 
 
 @step(keyword="S_IPC", references=("ipc",))
+@each_superstripe
 def ipc(ramp: Ramp, references: References, params: NoParams) -> Ramp:
-    """Correct interpixel capacitance."""
+    """Correct interpixel capacitance, between pixels that are neighbours on the detector too."""
     interleaved = is_interleaved(ramp)
-    image = image_of(ramp.subarray) if interleaved else ramp.subarray
+    image = image_of(ramp.subarray) if interleaved else window(ramp)
     reference = references.within(image)["ipc"]
     kernel = reference.floats(cut=len(reference.shape()) == 4)
-    window = without_reference_pixels(image, miri=is_miri(ramp.header))
-    if interleaved:
-        deconvolve_rows(ramp.sci, pixel_rows(ramp.header), kernel, window)
-    else:
-        deconvolve(ramp.sci, kernel, window)
+    for part in without_reference_pixels(image, miri=is_miri(ramp.header)):
+        for sci, _ in ramp.integrations():
+            if interleaved:
+                deconvolve_rows(sci, pixel_rows(ramp.header), kernel, part)
+            else:
+                deconvolve(sci, kernel, part)
     return ramp

@@ -59,7 +59,8 @@ def linearity(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     coeffs, replaced = _coefficients(reference, "COEFFS", dq)
     nframes = ramp.header.integer("NFRAMES")
     # one group alone has no slope to place its frames by; there the reference pipeline fails
-    if nframes > 1 and ramp.sci.shape[1] > 1 and reference.has("INV_COEFFS"):
+    regular = nframes > 1 and ramp.sci.shape[1] > 1 and ramp.read_times is None
+    if regular and reference.has("INV_COEFFS"):
         inverse, also_replaced = _coefficients(reference, "INV_COEFFS", dq)
         replaced |= also_replaced
         correct_averages(ramp.sci, ramp.groupdq, coeffs, inverse, nframes)

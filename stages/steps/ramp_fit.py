@@ -160,10 +160,12 @@ def ramp_fit(ramp: Ramp, references: References, params: RampFitParams) -> tuple
         zeroframe=ramp.zeroframe,
         suppress_one_group=params.suppress_one_group,
     )
-    return _image(ramp, rate, None), _image(ramp, rateints, ramp.int_times)
+    return _image(ramp, rate), _image(ramp, rateints, ramp.int_times, ramp.int_times_stripe)
 
 
-def _image(ramp: Ramp, slopes: Slopes, int_times: Table | None) -> Image:
+def _image(
+    ramp: Ramp, slopes: Slopes, int_times: Table | None = None, int_times_stripe: Table | None = None
+) -> Image:
     """Rates with the header of their ramp."""
     header = ramp.header.copy()
     header["BUNIT"] = "DN/s"
@@ -171,6 +173,7 @@ def _image(ramp: Ramp, slopes: Slopes, int_times: Table | None) -> Image:
         header=header,
         **slopes._asdict(),
         int_times=int_times,
+        int_times_stripe=int_times_stripe,
         metadata=dict(ramp.metadata),
         file=ramp.file,
     )

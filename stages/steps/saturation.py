@@ -16,6 +16,7 @@ from calwebbd.stages.kernels.crossing import first_crossings, flag_from_first
 from calwebbd.stages.readout import zero_frame
 from calwebbd.stages.references import References
 from calwebbd.stages.step import step
+from calwebbd.stages.superstripes import each_superstripe
 
 OUT_OF_REACH = 65536.0  # DN; the converter gives 65535 at most
 First = NDArray[np.int16]
@@ -173,6 +174,7 @@ def blank_zero_frame(zeroframe: Float, threshold: Float, grow: int) -> None:
 
 
 @step(keyword="S_SATURA", references=("saturation",), optional=("superbias",), params=SaturationParams)
+@each_superstripe
 def saturation(ramp: Ramp, references: References, params: SaturationParams) -> Ramp:
     """Flag saturated groups and their neighbours."""
     if is_interleaved(ramp):

@@ -9,6 +9,7 @@ from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.readout import zero_frame
 from calwebbd.stages.references import References
 from calwebbd.stages.step import NoParams, step
+from calwebbd.stages.superstripes import each_superstripe
 
 
 def subtract_bias(sci: Float, bias: Float) -> None:
@@ -27,6 +28,7 @@ def subtract_bias(sci: Float, bias: Float) -> None:
 
 
 @step(keyword="S_SUPERB", references=("superbias",))
+@each_superstripe
 def superbias(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Subtract the bias pattern from all groups."""
     reference = references["superbias"]

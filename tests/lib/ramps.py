@@ -42,6 +42,18 @@ def make_ramp(sci: Any, zeroframe: Any = None, **keywords: Any) -> Ramp:
     )
 
 
+def make_stripes(sci: Any, superstripe: int | None = None, **keywords: Any) -> Ramp:
+    """A ramp of stripes: of one superstripe, or of all SSTR_NST that take turns, if there are any."""
+    pattern = {f"MSTR_{name}": 0 for name in ("RD1", "SK1", "RD2", "SK2", "RPT", "ILV")}
+    ramp = make_ramp(sci, **{**pattern, "SSTR_STP": 0, "SSTR_NST": 0, **keywords})
+    number = ramp.header.integer("SSTR_NST")
+    if superstripe is not None:
+        ramp.superstripe = superstripe
+    elif number:
+        ramp.pixeldq = np.zeros((number, *ramp.sci.shape[-2:]), np.uint32)
+    return ramp
+
+
 def write_reference(folder: Path, kind: str, ramp: Ramp, /, dq: Any = 0, **arrays: Any) -> References:
     """A reference file with these extensions (lower case), cut for the ramp, and keywords (upper case)."""
     sub: Subarray = ramp.subarray

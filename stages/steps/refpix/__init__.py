@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from calwebbd.stages import flags
+from calwebbd.stages.collation import collate
 from calwebbd.stages.exposure import Float, PixelDQ, Ramp
 from calwebbd.stages.irs2 import is_interleaved
 from calwebbd.stages.readout import (
@@ -28,17 +29,22 @@ from calwebbd.stages.steps.refpix.amplifiers import (
 from calwebbd.stages.steps.refpix.irs2 import correct_interleaved
 from calwebbd.stages.steps.refpix.miri import correct_by_columns
 from calwebbd.stages.steps.refpix.sirs import SideKernels, side_kernels
+from calwebbd.stages.steps.refpix.stripes import correct_stripes
+from calwebbd.stages.stripes import Pattern
+from calwebbd.stages.superstripes import superstripes
 
 EDGELESS = ("SUB512", "SUB512S", "SUB32")  # of NIRSpec: first and last columns serve as reference pixels
 
 
 @step(keyword="S_REFPIX", optional=("sirskernel", "refpix"), params=RefPixParams, whole=is_interleaved)
 def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
-    """Subtract what the reference pixels show."""
+    """Subtract what the reference pixels show; put superstripes side by side."""
     if is_miri(ramp.header):
         return _miri(ramp, params)
     if is_interleaved(ramp):
         return correct_interleaved(ramp, references, params)
+    if Pattern.of(ramp.header):
+        return _stripes(ramp, params)
     sub = ramp.subarray
     if not (0 <= sub.x <= SIZE - sub.nx and 0 <= sub.y <= SIZE - sub.ny):
         raise Skip(f"the subarray, at {sub.x}, {sub.y}, of {sub.nx} x {sub.ny}, is not within the detector")
@@ -57,6 +63,21 @@ def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
         _correct(ramp, zeroframe, kernels, params, first=False)
         zeroframe[zero] = 0.0
     return ramp
+
+
+def _stripes(ramp: Ramp, params: RefPixParams) -> Ramp:
+    first = corner(ramp)[1]
+    for part in superstripes(ramp):
+        dq = to_detector(part.pixeldq, ramp.header)
+        usable = (dq & (flags.REFERENCE_PIXEL | flags.DO_NOT_USE)) == flags.REFERENCE_PIXEL
+        for sci, _ in part.integrations():
+            correct_stripes(to_detector(sci, ramp.header), usable, first, params)
+        zeroframe = zero_frame(part)
+        if zeroframe is not None:
+            zero = zeroframe == 0
+            correct_stripes(to_detector(zeroframe, ramp.header), usable, first, params)
+            zeroframe[zero] = 0.0
+    return collate(ramp) if ramp.by_superstripe else ramp
 
 
 def _miri(ramp: Ramp, params: RefPixParams) -> Ramp:

@@ -65,9 +65,9 @@ def test_each_pixel_may_have_a_kernel_of_its_own() -> None:
 
 
 def test_the_window_of_a_subarray_leaves_out_the_border_it_touches() -> None:
-    assert without_reference_pixels(Subarray(0, 0, 2048, 2048)) == Window(4, 2044, 4, 2044)
-    assert without_reference_pixels(Subarray(2, 1888, 160, 160)) == Window(0, 156, 2, 160)
-    assert without_reference_pixels(Subarray(864, 864, 320, 320)) == Window(0, 320, 0, 320)
+    assert without_reference_pixels(Subarray(0, 0, 2048, 2048)) == [Window(4, 2044, 4, 2044)]
+    assert without_reference_pixels(Subarray(2, 1888, 160, 160)) == [Window(0, 156, 2, 160)]
+    assert without_reference_pixels(Subarray(864, 864, 320, 320)) == [Window(0, 320, 0, 320)]
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (3, 3, 3, 4)])
@@ -146,5 +146,5 @@ def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_miri_has_reference_pixels_at_the_left_and_right_only() -> None:
-    assert without_reference_pixels(Subarray(0, 0, 1032, 1024), miri=True) == Window(0, 1024, 4, 1028)
-    assert without_reference_pixels(Subarray(0, 528, 72, 416), miri=True) == Window(0, 416, 4, 72)
+    assert without_reference_pixels(Subarray(0, 0, 1032, 1024), miri=True) == [Window(0, 1024, 4, 1028)]
+    assert without_reference_pixels(Subarray(0, 528, 72, 416), miri=True) == [Window(0, 416, 4, 72)]
