@@ -14,11 +14,11 @@ from calwebbd.stages.errors import CalibrationError, InputError, ReferenceMissin
 from calwebbd.stages.exposure import Exposure, Header, Ramp
 from calwebbd.stages.parameters import Effective, Layer, effective
 from calwebbd.stages.references import References
-from calwebbd.stages.step import Pipeline, Skip, Step
+from calwebbd.stages.step import Failed, Pipeline, Skip, Step
 from calwebbd.stages.stream import in_parts, together
 from calwebbd.stages.stripes import window
 
-Status = Literal["COMPLETE", "SKIPPED"]
+Status = Literal["COMPLETE", "SKIPPED", "FAILED"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Run:
         """Apply one step to an exposure, or to a list of them, and record how it ended.
 
         `inputs` go to the step's function as they are: other exposures that it uses.
-        Returns what the step returns; the exposure itself if it is skipped.
+        Returns what the step returns; the exposure itself if it is skipped or fails.
         """
         self.report(step.name, "start")
         start = time.perf_counter()
@@ -136,6 +136,8 @@ class Run:
         except Skip as skip:
             reason, skipped = str(skip), skip.only
             status = "COMPLETE" if skipped else "SKIPPED"
+        except Failed as failed:
+            reason, status = str(failed), "FAILED"
         except CalibrationError as error:
             error.step = error.step or step.name
             raise

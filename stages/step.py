@@ -25,6 +25,10 @@ class Skip(Exception):
         self.only = only
 
 
+class Failed(Exception):
+    """A step tried in vain: it is recorded as FAILED with this reason; the exposure must be as it was."""
+
+
 @dataclass(frozen=True)
 class NoParams:
     """A step or pipeline without parameters of its own."""

@@ -91,7 +91,8 @@ def _model(product: Exposure) -> tuple[type, dict[str, str]]:
         return (datamodels.CubeModel if product.by_integration else datamodels.ImageModel), IMAGE
     if isinstance(product, Dark):
         return (datamodels.DarkMIRIModel if product.sci.ndim == 4 else datamodels.DarkModel), DARK
-    raise TypeError(f"no product is a {type(product).__name__}")
+    plain = {2: datamodels.ImageModel, 3: datamodels.CubeModel, 4: datamodels.RampModel}
+    return plain[product.sci.ndim], {"sci": "data"}
 
 
 def _complete_ramp(ramp: Ramp, model: Any) -> None:

@@ -9,6 +9,7 @@ from calwebbd.stages.readout import is_miri
 from calwebbd.stages.run import Run
 from calwebbd.stages.step import Step, pipeline
 from calwebbd.stages.steps.charge_migration import charge_migration
+from calwebbd.stages.steps.clean_flicker_noise import clean_flicker_noise
 from calwebbd.stages.steps.dark_current import dark_current
 from calwebbd.stages.steps.dq_init import dq_init
 from calwebbd.stages.steps.emicorr import emicorr
@@ -20,6 +21,7 @@ from calwebbd.stages.steps.jump import jump
 from calwebbd.stages.steps.lastframe import lastframe
 from calwebbd.stages.steps.linearity import linearity
 from calwebbd.stages.steps.persistence import persistence
+from calwebbd.stages.steps.picture_frame import picture_frame
 from calwebbd.stages.steps.ramp_fit import ramp_fit
 from calwebbd.stages.steps.refpix import refpix
 from calwebbd.stages.steps.reset import reset
@@ -32,13 +34,9 @@ MIRI = (
     *(group_scale, dq_init, emicorr, saturation, ipc, firstframe, lastframe, reset, linearity),
     *(rscd, dark_current, refpix),
 )
-BOTH = (charge_migration, jump, persistence)
+BOTH = (charge_migration, jump, picture_frame, clean_flicker_noise, persistence)
 # ramp_fit: a Ramp becomes (rate, rateints)
 RATES = (gain_scale,)
-LACKING = {
-    "picture_frame": "S_PCTFRM",
-    "clean_flicker_noise": "S_CLNFNS",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,6 @@ def steps_for(header: Header) -> tuple[Step, ...]:
     reads=("uncal", "ramp"),
     writes=("rate", "rateints", "ramp"),
     steps=tuple(dict.fromkeys((*MIRI, *NIR, *BOTH, ramp_fit, *RATES))),
-    lacking=LACKING,
     chosen=steps_for,
     params=Detector1Params,
 )
