@@ -63,11 +63,14 @@ def find_noise(image: Float, mask: Mask, recipe: Recipe) -> Found | None:
     background: Float | np.float32 = np.float32(0)
     if recipe.level:
         values = clip(image, mask, BACKGROUND, BACKGROUND, lower_half=True)
-        smooth = recipe.level == "model"
-        background = smooth_level(image, mask, values, recipe.box) if smooth else median(values)
+        known = None
+        if recipe.level == "model":
+            background = smooth_level(image, mask, values, recipe.box)
+        else:
+            background = level = median(values)
+            known = values.minus(level)
         image -= background
         if recipe.n_sigma > 0:
-            known = None if smooth else values - background  # still sorted
             clip(image, mask, recipe.n_sigma, recipe.n_sigma, lower_half=True, values=known)
     return Found(recipe.fit(image, mask), background)
 

@@ -1,7 +1,7 @@
 """Where the background of an image ends and its sources begin.
 
-Statistics are of sorted values: clipping is then a matter of two indices, and a median
-of one. Limits are those that `astropy.stats.sigma_clipped_stats` leads to.
+Limits are those that `astropy.stats.sigma_clipped_stats` leads to, found without sorting
+millions of values: only those about the median are put in order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ Mask = NDArray[np.bool_]
 CLIP = 3.0  # sigma of the clipping by which centre and spread are found
 ROUNDS = 5  # of it, at most
 BINS = 2000
-BLOCK = 1 << 16  # values in double precision at a time
+BLOCK = 1 << 14  # values in double precision at a time
+ABOUT = 0.05  # of the values to either side of the median are sorted
 
 
 class Centre(NamedTuple):
@@ -25,6 +26,65 @@ class Centre(NamedTuple):
 
     value: float
     sigma: float
+
+
+class Values(NamedTuple):
+    """A finite sample: those about its median, ascending, and in any order those below and above them."""
+
+    low: Float
+    middle: Float
+    high: Float
+
+    @classmethod
+    def under(cls, image: Float, mask: Mask) -> Values:
+        """The finite values of an image under a mask."""
+        return cls.of(image[mask & np.isfinite(image)])
+
+    @classmethod
+    def of(cls, sample: Float) -> Values:
+        """The sample, which is put into this order in place."""
+        first, last = 0, len(sample)
+        if last > BLOCK:
+            first, last = int(last * (0.5 - ABOUT)), int(last * (0.5 + ABOUT))
+            sample.partition((first, last))
+        sample[first:last].sort()
+        return cls(sample[:first], sample[first:last], sample[last:])
+
+    @property
+    def size(self) -> int:
+        return sum(len(part) for part in self)
+
+    def within(self, low: float = -np.inf, high: float = np.inf) -> Values:
+        """Those from `low` to `high`."""
+        least, greatest = _at_least(low), _at_most(high)
+        first, last = (
+            np.searchsorted(self.middle, least, "left"),
+            np.searchsorted(self.middle, greatest, "right"),
+        )
+        return Values(
+            _cut(self.low, least, greatest), self.middle[first:last], _cut(self.high, least, greatest)
+        )
+
+    def minus(self, constant: np.float32) -> Values:
+        return Values(*(part - constant for part in self))
+
+    def middle_two(self) -> tuple[np.float32, np.float32]:
+        """The values on either side of the median; twice the same if their number is odd."""
+        first, last = (self.size - 1) // 2 - len(self.low), self.size // 2 - len(self.low)
+        if first < 0 or last >= len(self.middle):
+            return Values.of(np.concatenate(self)).middle_two()
+        return self.middle[first], self.middle[last]
+
+    def moments(self, about: float) -> tuple[float, float]:
+        """Mean distance, and mean squared distance, from a value."""
+        total = squares = 0.0
+        for part in self:
+            for start in range(0, len(part), BLOCK):
+                distance = np.subtract(part[start : start + BLOCK], about, dtype=np.float64)
+                total += float(distance.sum())
+                distance *= distance
+                squares += float(distance.sum())
+        return total / self.size, squares / self.size
 
 
 def clip(
@@ -35,78 +95,79 @@ def clip(
     *,
     lower_half: bool = False,
     histogram: bool = False,
-    values: Float | None = None,
-) -> Float:
+    values: Values | None = None,
+) -> Values:
     """Take what lies more than so many sigma below and above the centre out of the mask, in place.
 
     image, mask : (ny, nx); what is not True in the mask does not count
     lower_half : find the spread from the values below the median, as if the others were their
         mirror image: diffuse light then does not widen it
     histogram : find centre and spread from a Gaussian fitted to the histogram of the values
-    values : finite ones under the mask, ascending, if they are known
+    values : finite ones under the mask, if they are known
 
-    Returns the values that remain, ascending.
+    Returns the values that remain.
     Source: specification detector1 §3 clean_flicker_noise, step 0.
     """
     if values is None:
-        values = ascending(image, mask)
-    if not len(values):
+        values = Values.under(image, mask)
+    if not values.size:
         return values
     centre = _lower_half(values) if lower_half else _both_halves(values, mean=histogram)
     if histogram:
         centre = _gaussian(values, centre)
-    low = _at_least(centre.value - below * centre.sigma)
-    high = _at_most(centre.value + above * centre.sigma)
-    mask &= (image >= low) & (image <= high)
-    return values[slice(*_within(values, low, high))]
+    low, high = centre.value - below * centre.sigma, centre.value + above * centre.sigma
+    mask &= (image >= _at_least(low)) & (image <= _at_most(high))
+    return values.within(low, high)
 
 
-def ascending(image: Float, mask: Mask) -> Float:
-    """Finite values under the mask, sorted."""
-    values = image[mask]
-    values.sort()  # NaN come last
-    return values[slice(*_within(values, np.float32(-np.finfo("f4").max), np.float32(np.finfo("f4").max)))]
-
-
-def median(values: Float) -> np.float32:
-    """Median of sorted values, in their precision; NaN of none."""
-    if not len(values):
+def median(values: Values) -> np.float32:
+    """Median, in the precision of the values; NaN of none."""
+    if not values.size:
         return np.float32(np.nan)
-    low, high = values[(len(values) - 1) // 2], values[len(values) // 2]
-    return np.float32(low if len(values) % 2 else np.float32(low + high) / np.float32(2))
+    low, high = values.middle_two()
+    return np.float32((low + high) / np.float32(2))
 
 
-def _both_halves(values: Float, *, mean: bool) -> Centre:
+def _both_halves(values: Values, *, mean: bool) -> Centre:
     """Median (or mean) and standard deviation after clipping about the median."""
     kept = values
     for _ in range(ROUNDS):
-        middle, spread = _middle(kept), _spread(kept, _mean(kept))
-        limits = _at_least(middle - CLIP * spread), _at_most(middle + CLIP * spread)
-        before, kept = kept, kept[slice(*_within(kept, *limits))]
-        if len(kept) == len(before):
+        middle, _, sigma = _statistics(kept)
+        before, kept = kept, kept.within(middle - CLIP * sigma, middle + CLIP * sigma)
+        if kept.size == before.size:
             break
-    return Centre(_mean(kept) if mean else _middle(kept), _spread(kept, _mean(kept)))
+    middle, average, sigma = _statistics(kept)
+    return Centre(average if mean else middle, sigma)
 
 
-def _lower_half(values: Float) -> Centre:
+def _statistics(values: Values) -> tuple[float, float, float]:
+    """Median, mean and standard deviation."""
+    low, high = values.middle_two()
+    middle = (float(low) + float(high)) / 2
+    offset, square = values.moments(middle)
+    return middle, middle + offset, float(np.sqrt(square - offset * offset))
+
+
+def _lower_half(values: Values) -> Centre:
     """Clipped median, and standard deviation about it of the values up to it, after clipping."""
     middle = _both_halves(values, mean=False).value
-    kept = values[: np.searchsorted(values, _at_most(middle), "right")]
+    kept = values.within(high=middle)
     for _ in range(ROUNDS):
-        before, kept = kept, kept[np.searchsorted(kept, _at_least(middle - CLIP * _spread(kept, middle))) :]
-        if len(kept) == len(before):
+        reach = CLIP * float(np.sqrt(kept.moments(middle)[1]))
+        before, kept = kept, kept.within(low=middle - reach)
+        if kept.size == before.size:
             break
-    return Centre(middle, _spread(kept, middle))
+    return Centre(middle, float(np.sqrt(kept.moments(middle)[1])))
 
 
-def _gaussian(values: Float, start: Centre) -> Centre:
+def _gaussian(values: Values, start: Centre) -> Centre:
     """Centre and width of a Gaussian fitted to the histogram within 4 sigma; `start` if it does not fit."""
     from scipy.optimize import curve_fit
 
     low, high = start.value - 4.0 * start.sigma, start.value + 4.0 * start.sigma
     if not low < high:
         return start
-    counts, edges = np.histogram(values.astype(np.float64), bins=BINS, range=(low, high))
+    counts, edges = np.histogram(np.concatenate(values).astype(np.float64), bins=BINS, range=(low, high))
     at = (edges[1:] + edges[:-1]) / 2.0
     peak = int(np.argmax(counts))
 
@@ -121,26 +182,13 @@ def _gaussian(values: Float, start: Centre) -> Centre:
     return Centre(float(found[1]), float(found[2]))
 
 
-def _within(values: Float, low: np.float32, high: np.float32) -> tuple[int, int]:
-    """First index, and one after the last, of the sorted values from `low` to `high`."""
-    return int(np.searchsorted(values, low, "left")), int(np.searchsorted(values, high, "right"))
-
-
-def _middle(values: Float) -> float:
-    return (float(values[(len(values) - 1) // 2]) + float(values[len(values) // 2])) / 2
-
-
-def _mean(values: Float) -> float:
-    return float(values.mean(dtype=np.float64))
-
-
-def _spread(values: Float, about: float) -> float:
-    """Root of the mean squared distance."""
-    total = 0.0
-    for start in range(0, len(values), BLOCK):
-        distance = values[start : start + BLOCK].astype(np.float64) - about
-        total += float(distance @ distance)
-    return float(np.sqrt(total / len(values)))
+def _cut(part: Float, least: np.float32, greatest: np.float32) -> Float:
+    """Values from `least` to `greatest`; copied only if others go."""
+    if len(part) and part.min() < least:
+        part = part[part >= least]
+    if len(part) and part.max() > greatest:
+        part = part[part <= greatest]
+    return part
 
 
 def _at_least(limit: float) -> np.float32:

@@ -130,7 +130,7 @@ def _medians(lines: Float, mask: Mask) -> Float:
 def _smoothed(spectra: Complex, n: int) -> Complex:
     """Gaussian across lines, one line and one sample off its centre (⚑)."""
     nlines = len(spectra)
-    distance = np.arange(nlines) - (n // 2 + 1)
+    distance = np.arange(nlines) - (nlines // 2 + 1)
     kernel = np.exp(-0.5 * (distance / SMOOTHING_SIGMA) ** 2) / (SMOOTHING_SIGMA * np.sqrt(2 * np.pi))
     across = np.fft.fft(np.fft.ifftshift(kernel))[:, None]
     shift = np.exp(-2j * np.pi / n * np.arange(spectra.shape[1]))

@@ -6,11 +6,13 @@ background, and all boxes of a row of them at once.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
-from calwebbd.stages.steps.clean_flicker_noise.clipping import CLIP, ROUNDS, Mask, median
+from calwebbd.stages.steps.clean_flicker_noise.clipping import CLIP, ROUNDS, Mask, Values, median
 
 LARGEST = 32  # side of a box, pixels
 ENOUGH = 0.9  # of a box's pixels must be left for it to count
@@ -18,9 +20,9 @@ FILTER = 5  # boxes
 
 
 def smooth_level(
-    image: Float, mask: Mask, values: Float, box: tuple[int, int] | None = None
+    image: Float, mask: Mask, values: Values, box: tuple[int, int] | None = None
 ) -> Float | np.float32:
-    """`smooth_background`, or where there is none the median of `values`, those under the mask, sorted."""
+    """`smooth_background`, or where there is none the median of `values`, those under the mask."""
     smooth = smooth_background(image, mask, box)
     return median(values) if smooth is None else smooth
 
@@ -31,8 +33,6 @@ def smooth_background(image: Float, mask: Mask, box: tuple[int, int] | None = No
     image, mask : (ny, nx); only finite values where the mask is True count
     box : its height and width, pixels; the largest that divide the image, up to 32, if None
     """
-    from scipy.ndimage import zoom
-
     height, width = box or (divisor(image.shape[0]), divisor(image.shape[1]))
     height, width = min(height, image.shape[0]), min(width, image.shape[1])
     levels = _levels(image, mask, height, width)
@@ -42,8 +42,8 @@ def smooth_background(image: Float, mask: Mask, box: tuple[int, int] | None = No
     low, high = levels.min(), levels.max()
     if low == high:
         return np.full(image.shape, low)
-    fine = zoom(levels, (height, width), order=3, mode="reflect", grid_mode=True)
-    return np.asarray(np.clip(fine[: image.shape[0], : image.shape[1]], low, high))
+    fine = _spline(len(levels), height) @ levels.astype(np.float64) @ _spline(levels.shape[1], width).T
+    return np.clip(fine[: image.shape[0], : image.shape[1]], low, high).astype(np.float32)
 
 
 def divisor(length: int) -> int:
@@ -57,10 +57,12 @@ def _levels(image: Float, mask: Mask, height: int, width: int) -> Float:
     rows, columns = -(-ny // height), -(-nx // width)
     levels = np.empty((rows, columns), np.float32)
     for row in range(rows):
-        strip = np.full((height, columns * width), np.inf, np.float32)
-        part = slice(row * height, (row + 1) * height)
-        usable = mask[part] & np.isfinite(image[part])
-        strip[: len(usable), :nx][usable] = image[part][usable]
+        part = image[row * height : (row + 1) * height]
+        strip = np.where(
+            mask[row * height : (row + 1) * height] & np.isfinite(part), part, np.float32(np.inf)
+        )
+        missing = (0, height - len(strip)), (0, columns * width - nx)
+        strip = np.pad(strip, missing, constant_values=np.inf) if np.any(missing) else strip
         boxes = strip.reshape(height, columns, width).swapaxes(0, 1).reshape(columns, -1)
         boxes.sort(axis=1)
         first, last = _clipped(boxes, np.count_nonzero(np.isfinite(boxes), axis=1))
@@ -98,6 +100,18 @@ def _clipped(boxes: Float, number: NDArray[np.intp]) -> tuple[NDArray[np.intp], 
         if (first == before[0]).all() and (last == before[1]).all():
             break
     return first, last
+
+
+@cache
+def _spline(boxes: int, pixels: int) -> NDArray[np.float64]:
+    """Cubic spline through the centres of boxes, at their pixels: (boxes * pixels, boxes)."""
+    from scipy.ndimage import zoom
+
+    return np.asarray(
+        np.stack(
+            [zoom(one, pixels, order=3, mode="reflect", grid_mode=True) for one in np.eye(boxes)], axis=1
+        )
+    )
 
 
 def _filled(levels: Float) -> Float:

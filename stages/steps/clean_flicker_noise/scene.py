@@ -78,11 +78,10 @@ def science_regions(
         for x, y in soss_traces(references["pastasoss"].tree(), ramp.header):
             science |= along_trace(x, y, (ny, nx))
     elif kind == "MIR_IMAGE":
-        if "flat" not in references:
-            raise ReferenceMissing("mask_science_regions needs the flat reference, which is N/A")
-        flat = references["flat"]
-        every = dq | usable_flat(flat.floats(), flat.dq())[1]
-        return np.asarray((every & (flags.DO_NOT_USE | flags.NON_SCIENCE)) != 0)
+        if "flat" in references:
+            flat = references["flat"]
+            dq = dq | usable_flat(flat.floats(), flat.dq())[1]
+        return np.asarray((dq & (flags.DO_NOT_USE | flags.NON_SCIENCE)) != 0)
     return science
 
 

@@ -12,7 +12,7 @@ from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Header, Image
 from calwebbd.stages.parameters import Layer
 from calwebbd.stages.run import Run, StopAfter
-from calwebbd.stages.step import NoParams, Pipeline, Skip, Step, step
+from calwebbd.stages.step import Failed, NoParams, Pipeline, Skip, Step, step
 
 HEADER = Header(
     INSTRUME="NIRCAM", DETECTOR="NRCA1", EXP_TYPE="NRC_IMAGE", READPATT="BRIGHT1", SUBARRAY="SUB64P",
@@ -45,13 +45,19 @@ def inapplicable(image: Image, references: Any, params: NoParams) -> Image:
     raise Skip("the exposure is too short")
 
 
+@step(keyword="S_VAIN")
+def vain(image: Image, references: Any, params: NoParams) -> Image:
+    """Does not succeed."""
+    raise Failed("no pixel is left")
+
+
 @step(keyword="S_BAD")
 def failing(image: Image, references: Any, params: NoParams) -> Image:
     """Finds the exposure wrong."""
     raise InputError("EFFINTTM is -1")
 
 
-STEPS = (scale, impossible, inapplicable, failing)
+STEPS = (scale, impossible, inapplicable, vain, failing)
 
 
 @pytest.fixture
@@ -98,6 +104,15 @@ def test_a_step_that_does_not_apply_is_skipped_with_its_reason(
     assert run.step(one, image) is image
     assert image.header[one.keyword] == "SKIPPED"
     assert (run.records[0].status, run.records[0].reason) == ("SKIPPED", reason)
+
+
+def test_a_step_that_fails_is_recorded_and_the_run_goes_on(start: Callable[..., Run], image: Image) -> None:
+    kept: list[str] = []
+    run = start(keep=lambda step, result: kept.append(step.name))
+    assert run.step(vain, image) is image
+    assert image.header["S_VAIN"] == "FAILED"
+    assert (run.records[0].status, run.records[0].reason) == ("FAILED", "no pixel is left")
+    assert kept == []
 
 
 def test_a_step_that_is_switched_off_says_by_whom(start: Callable[..., Run], image: Image) -> None:
