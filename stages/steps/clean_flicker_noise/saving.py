@@ -28,5 +28,5 @@ def save(ramp: Ramp, **arrays: Any) -> None:
     """Put arrays that are there beside the ramp, by the suffix of their product."""
     for suffix, array in arrays.items():
         if array is not None:
-            sci = array if isinstance(array, Cube) else array.astype(np.float32, copy=False)
+            sci: Any = array if isinstance(array, Cube) else array.astype(np.float32, copy=False)
             ramp.byproducts[suffix] = Exposure(ramp.header.copy(), sci)

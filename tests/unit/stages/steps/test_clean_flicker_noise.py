@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError, ParameterError, ReferenceMissing
 from calwebbd.stages.exposure import Float, Header, Ramp
 from calwebbd.stages.references import References
+from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Failed
 from calwebbd.stages.steps.clean_flicker_noise import clean_flicker_noise, filled_flat, scene
 from calwebbd.stages.steps.clean_flicker_noise.cleaning import (
@@ -135,6 +137,23 @@ def test_the_same_for_any_number_of_threads(references: References, monkeypatch:
         return (clean_flicker_noise(ramp, references, background_method="model").sci,)
 
     same_for_any_threads(monkeypatch, work)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"single_mask": False}, {"background_method": "median_image"}])
+def test_ramps_on_disk_are_cleaned_alike(references: References, parameters: dict[str, Any]) -> None:
+    ramp = observed(3, stripes=flicker((3, NGROUPS, NY)))
+    stored = replace(ramp, sci=on_disk(ramp.sci), groupdq=on_disk(ramp.groupdq))
+    clean_flicker_noise(stored, references, save_noise=True, save_background=True, **parameters)
+    clean_flicker_noise(ramp, references, save_noise=True, save_background=True, **parameters)
+    np.testing.assert_array_equal(np.asarray(stored.sci), ramp.sci)
+    for suffix, saved in ramp.byproducts.items():
+        np.testing.assert_array_equal(np.asarray(stored.byproducts[suffix].sci), saved.sci)
+
+
+def on_disk(array: Any) -> Any:
+    cube = Cube(array.shape, array.dtype)
+    cube.write(0, array)
+    return cube
 
 
 def test_typical_ramps_are_taken_off_each_integration(references: References) -> None:
