@@ -1,6 +1,6 @@
 """Time and memory of calwebbd beside the official package, on the same data, in one run.
 
-    python tests/bench/bench.py [--only detector1 image2 image3 …] [--runs 3] [--write]
+    python tests/bench/bench.py [--case nircam irs2 image2 series …] [--runs 3] [--data DIR] [--write]
 
 Each pipeline runs in a warm process of each implementation, in turns; the first run of
 each is not counted. Steps that only the official package has are switched off there.
@@ -11,24 +11,24 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import socket
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot")]
+sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot"), str(Path(__file__).parent)]
 
 import official  # noqa: E402
+import program  # noqa: E402
 from associate import associate  # noqa: E402
-from nights import FULL  # noqa: E402
-from workers import HERE, Answer, Worker, memory_mb  # noqa: E402
+from floor import Floor, measure_floor  # noqa: E402
+from readouts import CASES, DITHERS, SERIES, Measured  # noqa: E402
+from workers import Answer, Worker  # noqa: E402
 
 from calwebbd.stages import pipelines  # noqa: E402
 from calwebbd.stages.simulate import environment  # noqa: E402
@@ -41,7 +41,9 @@ Made by `python tests/bench/bench.py --write`.
 
 Both run on the same data, in turns, each in a process that has run the pipeline once before;
 medians of {runs} runs, the peak of memory is the largest of them. Processor time counts all
-threads. Steps which calwebbd does not have yet are switched off in the official package."""
+threads. Steps which calwebbd does not have yet are switched off in the official package. The
+floor is the time to read the bytes of the exposure and its references and to write those of the
+products, and nothing else."""
 
 
 @dataclass
@@ -49,103 +51,91 @@ class Bench:
     """Where things are, and what has been measured."""
 
     folder: Path
-    crds: Path
-    raw: list[Path]
+    data: Path
     runs: int
     rows: list[str] = field(default_factory=list)
+    series: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.environment = environment(self.crds)
-
-    def our(self, name: str) -> Worker:
-        return official.our_worker(self.environment, self.folder / f"ours-{name}.log")
-
-    def detector1(self) -> None:
-        """One full-frame exposure of ten groups."""
-        self._both("detector1", self.raw[0], f"{self.raw[0].stat().st_size / 2**20:.0f} MB of raw data")
+    def stage1(self, case: Measured) -> None:
+        """One exposure through detector1, and the floor under it."""
+        crds, (raw, *_) = case.simulated(self.data)
+        variables = environment(crds, case.context)
+        self._both(variables, "detector1", raw, case.title)
+        self.rows.append(_floor_row(measure_floor(raw, self.folder / "ours", crds, self.folder / "floor")))
 
     def image2(self) -> None:
-        """Its rate image."""
-        self._both("image2", self._made("detector1", self.raw[0], "rate"), "one full frame, with i2d")
+        """The rate image of a full frame."""
+        crds, (raw, *_) = CASES["nircam"].simulated(self.data)
+        rate = self._made(crds, "detector1", raw, "rate")
+        self._both(environment(crds), "image2", rate, "one full frame, with i2d")
 
     def image3(self) -> None:
-        """As many dithers as there are."""
-        calibrated = []
-        for raw in self.raw:
-            rate = self._made("detector1", raw, "rate")
-            calibrated.append(self._made("image2", rate, "cal"))
+        """Some dithers of it."""
+        crds, raw = DITHERS.simulated(self.data)
+        rates = [self._made(crds, "detector1", file, "rate") for file in raw]
+        calibrated = [self._made(crds, "image2", rate, "cal") for rate in rates]
         (asn,) = associate(calibrated)
-        self._both("image3", asn, f"{len(calibrated)} full-frame dithers")
+        self._both(environment(crds), "image3", asn, f"{len(calibrated)} full-frame dithers")
+
+    def memory(self) -> None:
+        """The peak of ours, for ever longer series."""
+        for case in SERIES:
+            crds, (raw, *_) = case.simulated(self.data)
+            with official.our_worker(environment(crds), self.folder / "ours-series.log") as ours:
+                request = {"pipeline": "detector1", "file": raw, "output_dir": self.folder / "series"}
+                answer = ours.ask("run", **request)
+            size = raw.stat().st_size / 2**20
+            self.series.append(f"| {case.title} | {size:.0f} | {answer.peak_mb:.0f} |")
+            shutil.rmtree(self.folder / "series")
 
     def start(self) -> None:
-        """From typing `calwebbd process` to its first step."""
-        with self.our("warm") as ours:
-            ours.ask("warm")
-        seconds = []
-        for _ in range(self.runs + 1):
-            command = [sys.executable, str(HERE / "first_step.py"), "process", str(self.raw[0])]
-            typed = time.time()
-            out = subprocess.run(command, env=self._variables(), capture_output=True, text=True, check=True)
-            seconds.append(float(out.stdout) - typed)
+        crds, (raw, *_) = CASES["nircam"].simulated(self.data)
+        seconds = [program.first_step(raw, environment(crds)) for _ in range(self.runs + 1)]
         self.facts.append(f"`calwebbd process` reaches its first step after {_median(seconds[1:]):.2f} s.")
 
     def warm(self) -> None:
-        """Compiling all kernels."""
-        variables = self._variables() | {"CALWEBBD_CACHE": str(self.folder / "kernels")}
-        began = time.perf_counter()
-        command = [sys.executable, "-m", "calwebbd.daemon", "warm"]
-        subprocess.run(command, env=variables, capture_output=True, check=True)
-        self.facts.append(f"`calwebbd warm` compiles all kernels in {time.perf_counter() - began:.1f} s.")
+        seconds = program.warm(self.folder / "kernels")
+        self.facts.append(f"`calwebbd warm` compiles all kernels in {seconds:.1f} s.")
 
     def service(self) -> None:
-        """The service, when it waits."""
-        for name in ("in", "out", "state"):
-            (self.folder / name).mkdir()
-        config = self.folder / "calwebbd.toml"
-        config.write_text('[folders]\nwatch = ["in"]\noutput = "out"\nstate = "state"\n')
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            ready.bind(str(self.folder / "notify"))
-            ready.settimeout(60)
-            variables = self._variables() | {"NOTIFY_SOCKET": str(self.folder / "notify")}
-            command = [sys.executable, "-m", "calwebbd.daemon", "run", "--config", str(config)]
-            with subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL) as process:
-                while b"READY=1" not in ready.recv(4096):
-                    pass
-                time.sleep(2)
-                resident = memory_mb("VmRSS", process.pid)
-                process.terminate()
+        resident = program.service(self.folder / "service")
         self.facts.append(f"The service, watching an empty folder, has {resident:.0f} MB resident.")
 
-    def _both(self, pipeline: str, file: Path, what: str) -> None:
+    def _both(self, variables: dict[str, str], pipeline: str, file: Path, what: str) -> None:
         """Run both implementations in turns."""
         theirs, ours = [], []
         steps = [step.name for step in pipelines.load(pipeline).steps]
         request = {"pipeline": pipeline, "file": file}
-        with (
-            official.official_worker(self.environment, self.folder / f"official-{pipeline}.log") as there,
-            self.our(pipeline) as here,
-        ):
+        for who in ("theirs", "ours"):
+            shutil.rmtree(self.folder / who, ignore_errors=True)
+        with self._official(variables, pipeline) as there, self._our(variables, pipeline) as here:
             for _ in range(self.runs + 1):
                 theirs.append(there.ask("run", output_dir=self.folder / "theirs", steps=steps, **request))
                 ours.append(here.ask("run", output_dir=self.folder / "ours", **request))
         self.rows += _rows(pipeline, what, theirs[1:], ours[1:])
 
-    def _made(self, pipeline: str, file: Path, suffix: str) -> Path:
+    def _made(self, crds: Path, pipeline: str, file: Path, suffix: str) -> Path:
         """A product of ours, made if it is not there."""
-        product = self.folder / "made" / file.name.replace(file.stem.rsplit("_", 1)[-1], suffix)
+        product = crds.parent / "made" / file.name.replace(file.stem.rsplit("_", 1)[-1], suffix)
         if not product.exists():
-            with self.our(f"made-{suffix}") as ours:
+            with self._our(environment(crds), f"made-{suffix}") as ours:
                 ours.ask("run", pipeline=pipeline, file=file, output_dir=product.parent)
         return product
 
-    def _variables(self) -> dict[str, str]:
-        return {**os.environ, **self.environment, "PYTHONPATH": str(official.IMPORTROOT)}
+    def _our(self, variables: dict[str, str], name: str) -> Worker:
+        return official.our_worker(variables, self.folder / f"ours-{name}.log")
+
+    def _official(self, variables: dict[str, str], name: str) -> Worker:
+        return official.official_worker(variables, self.folder / f"official-{name}.log")
 
 
 MEASURES: dict[str, Callable[[Bench], None]] = {
-    name: getattr(Bench, name) for name in ("detector1", "image2", "image3", "start", "warm", "service")
+    **{name: (lambda bench, case=case: bench.stage1(case)) for name, case in CASES.items()},
+    **{name: getattr(Bench, name) for name in ("image2", "image3", "start", "warm", "service")},
+    "series": Bench.memory,
 }
+USUAL = ("nircam", "image2", "start", "warm", "service")
 
 
 def _rows(pipeline: str, what: str, theirs: Sequence[Answer], ours: Sequence[Answer]) -> Iterator[str]:
@@ -157,6 +147,11 @@ def _rows(pipeline: str, what: str, theirs: Sequence[Answer], ours: Sequence[Ans
     yield f"| **{pipeline}**, {what} | official | {a[0]:.2f} | {a[1]:.2f} | {a[2]:.0f} |"
     yield f"| | calwebbd | {b[0]:.2f} | {b[1]:.2f} | {b[2]:.0f} |"
     yield f"| | ratio | {a[0] / b[0]:.1f} | {a[1] / b[1]:.1f} | {a[2] / b[2]:.1f} |"
+
+
+def _floor_row(floor: Floor) -> str:
+    amount = f"{floor.read_mb:.0f} MB read, {floor.written_mb:.0f} MB written"
+    return f"| {amount} | floor | {floor.wall:.2f} | {floor.cpu:.2f} | |"
 
 
 def _median(values: Sequence[float]) -> float:
@@ -181,30 +176,27 @@ def page(bench: Bench) -> str:
         runs=bench.runs,
     )
     table = "\n".join(["| | | wall, s | processor, s | peak, MB |", "|---|---|--:|--:|--:|", *bench.rows])
+    series = "\n".join(["| calwebbd alone | raw data, MB | peak, MB |", "|---|--:|--:|", *bench.series])
     facts = "\n".join(f"* {fact}" for fact in bench.facts)
-    return "\n\n".join(part for part in (header, table if bench.rows else "", facts) if part) + "\n"
+    parts = (header, table if bench.rows else "", series if bench.series else "", facts)
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=list(MEASURES), help="default: all but image3")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="that count, of each; default: 3")
-    parser.add_argument("--crds", type=Path, help="a CRDS cache and …")
-    parser.add_argument("--exposures", nargs="+", type=Path, help="… exposures, instead of simulated ones")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    option = parser.add_argument
+    option("--case", nargs="+", choices=list(MEASURES), default=USUAL, help=f"default: {' '.join(USUAL)}")
+    option("--runs", type=int, default=3, metavar="N", help="that count, of each; default: 3")
+    option("--data", type=Path, metavar="DIR", help="keep simulated data here, and use those that are there")
+    option("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     args = parser.parse_args()
-    wanted = args.only or [name for name in MEASURES if name != "image3"]
     with tempfile.TemporaryDirectory(prefix="calwebbd-bench-") as scratch:
         folder = Path(scratch)
-        crds, raw = args.crds, args.exposures
-        if not raw:
-            dithers = 4 if "image3" in wanted else 1
-            crds, raw = replace(FULL, dithers=dithers).make(folder, seed=1)
-        bench = Bench(folder, crds, raw, args.runs)
-        for name, measure in MEASURES.items():
-            if name in wanted:
-                print(name, "…", file=sys.stderr)
-                measure(bench)
+        bench = Bench(folder, args.data or folder, args.runs)
+        for name in (name for name in MEASURES if name in args.case):
+            print(name, "…", file=sys.stderr)
+            MEASURES[name](bench)
+            print("\n".join((*bench.rows[-4:], *bench.series, *bench.facts[-1:])), file=sys.stderr)
         text = page(bench)
     print(text)
     if args.write:

@@ -16,15 +16,28 @@ PIPELINES = {
 }
 
 
-def run(pipeline: str, file: str, output_dir: str, steps: list[str], save_steps: bool = False) -> list[str]:
-    """Run a pipeline with these of its steps; returns the names of those that were left out."""
+Settings = dict[str, dict[str, Any]]
+
+
+def run(
+    pipeline: str,
+    file: str,
+    output_dir: str,
+    steps: list[str],
+    save_steps: bool = False,
+    parameters: Settings | None = None,
+) -> list[str]:
+    """Run a pipeline with these of its steps; returns the names of those that were left out.
+
+    parameters : by step; they are set against what CRDS says
+    """
     import jwst.pipeline
 
     kind = getattr(jwst.pipeline, PIPELINES[pipeline])
     left_out = sorted(kind.step_defs.keys() - set(steps))
-    settings: dict[str, dict[str, Any]] = {name: {"skip": True} for name in left_out}
-    if save_steps:
-        settings |= {name: {"save_results": True} for name in kind.step_defs if name in steps}
+    settings: Settings = {name: {"skip": True} for name in left_out}
+    for name in kind.step_defs.keys() & set(steps):
+        settings[name] = {"save_results": save_steps} | (parameters or {}).get(name, {})
     Path(output_dir).mkdir(parents=True, exist_ok=True)
     result = kind.call(file, output_dir=output_dir, save_results=True, steps=settings)
     for model in result if isinstance(result, list | tuple) else [result]:
