@@ -62,5 +62,34 @@ def validate(files: list[str]) -> dict[str, str]:
     return wrong
 
 
+def find_jumps(folder: str, nframes: int, group_time: float, showers: bool) -> None:
+    """Take the arrays of a folder through the jump step; the flags go to ``theirs.npy``."""
+    import numpy as np
+    from jwst.jump import JumpStep
+    from stdatamodels.jwst import datamodels
+
+    def load(name: str) -> Any:
+        return np.load(Path(folder, f"{name}.npy"))
+
+    overrides = {}
+    kinds = {"gain": datamodels.GainModel, "readnoise": datamodels.ReadnoiseModel}
+    for name, kind in kinds.items():
+        overrides[f"override_{name}"] = str(Path(folder, f"{name}.fits"))
+        with kind(load(name)) as model:
+            _place(model)
+            model.save(overrides[f"override_{name}"])
+    with datamodels.RampModel(load("sci")) as ramp:
+        _place(ramp)
+        ramp.meta.exposure.nframes, ramp.meta.exposure.group_time = nframes, group_time
+        result = JumpStep(find_showers=showers, **overrides).process(ramp)
+        np.save(Path(folder, "theirs.npy"), result.groupdq)
+
+
+def _place(model: Any) -> None:
+    """All of a detector of this size."""
+    model.meta.subarray.xstart = model.meta.subarray.ystart = 1
+    model.meta.subarray.ysize, model.meta.subarray.xsize = model.data.shape[-2:]
+
+
 if __name__ == "__main__":
-    serve({"run": run, "validate": validate})
+    serve({"run": run, "validate": validate, "find_jumps": find_jumps})
