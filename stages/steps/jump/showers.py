@@ -211,18 +211,27 @@ def ring_mean(image: Float, ring: NDArray[np.bool_]) -> NDArray[np.float64]:
     image : (ny, nx); beyond its edges it is 0
     """
     bad = ~np.isfinite(image)
-    count = ring.sum() - _ring_sum(bad.astype(np.int32), ring)
+    number = int(ring.sum())
+    count = number - _ring_sum(bad.astype(np.min_scalar_type(number)), ring).astype(np.int64)
     total = _ring_sum(np.where(bad, np.float64(0), image), ring)
     total[bad | (count == 0)] = np.nan
     return np.asarray(total / np.maximum(count, 1))
 
 
 def _ring_sum(image: NDArray[Any], ring: NDArray[np.bool_]) -> NDArray[Any]:
-    ny, nx = image.shape
-    padded = np.pad(image, len(ring) // 2)
+    """Sum over the ring about each pixel, of runs of columns that all rows of the ring share."""
+    (ny, nx), reach = image.shape, len(ring) // 2
+    padded = np.pad(image, reach)
+    runs = [padded[:, reach : reach + nx]]
+    for k in range(1, reach + 1):
+        runs.append(runs[-1] + padded[:, reach - k : reach - k + nx] + padded[:, reach + k : reach + k + nx])
     total = np.zeros_like(image)
-    for y, x in np.argwhere(ring):
-        total += padded[y : y + ny, x : x + nx]
+    for y, row in enumerate(ring):
+        columns = np.flatnonzero(row[reach:])
+        if columns.size:
+            total += runs[columns[-1]][y : y + ny]
+            if columns[0] > 0:
+                total -= runs[columns[0] - 1][y : y + ny]
     return total
 
 
