@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
+from ramps import interpreted, make_ramp, make_stripes, same_for_any_threads, write_reference
 from scipy.ndimage import convolve as scipy_convolve
 
 from calwebbd.stages.exposure import Subarray
 from calwebbd.stages.kernels.convolution import convolve
 from calwebbd.stages.step import NoParams
 from calwebbd.stages.steps.ipc import Window, deconvolve, deconvolve_rows, ipc, without_reference_pixels
+from calwebbd.stages.stripes import window
 
 IDENTITY = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
 KERNEL = np.array([[1, 2, 3], [4, 50, 6], [7, 8, 9]], np.float32)
@@ -68,6 +69,37 @@ def test_the_window_of_a_subarray_leaves_out_the_border_it_touches() -> None:
     assert without_reference_pixels(Subarray(0, 0, 2048, 2048)) == [Window(4, 2044, 4, 2044)]
     assert without_reference_pixels(Subarray(2, 1888, 160, 160)) == [Window(0, 156, 2, 160)]
     assert without_reference_pixels(Subarray(864, 864, 320, 320)) == [Window(0, 320, 0, 320)]
+
+
+def test_lines_of_reference_pixels_and_gaps_part_the_stripes() -> None:
+    """Reference row 0, rows 6 and 7, reference row 0 again, rows 11 and 12."""
+    pattern = {"MSTR_RD1": 1, "MSTR_SK1": 5, "MSTR_RD2": 2, "MSTR_SK2": 3, "MSTR_RPT": 1, "MSTR_ILV": 1}
+    ramp = make_stripes(np.ones((1, 1, 6, 3)), SUBSTRT2=1, **pattern)
+    assert without_reference_pixels(window(ramp)) == [Window(1, 3, 0, 3), Window(4, 6, 0, 3)]
+
+
+def test_the_lines_of_a_stripe_are_those_of_the_full_frame(tmp_path: Path) -> None:
+    """But for the first and last, whose neighbours have not been read; reference pixels stay."""
+    image = np.random.default_rng(5).normal(size=(40, 9)).astype(np.float32)
+    full = make_ramp(image[None, None], SUBSTRT2=1)
+    rows = [0, *range(10, 20), 0, *range(25, 35)]
+    pattern = {"MSTR_RD1": 1, "MSTR_SK1": 9, "MSTR_RD2": 10, "MSTR_SK2": 5, "MSTR_RPT": 1, "MSTR_ILV": 1}
+    stripes = make_stripes(image[rows][None, None], SUBSTRT2=1, **pattern)
+    references = write_reference(tmp_path, "ipc", full, sci=KERNEL)
+    whole, part = ipc(full, references).sci[0, 0], ipc(stripes, references).sci[0, 0]
+    inner = [n for n, row in enumerate(rows) if row and row not in (10, 19, 25, 34)]
+    np.testing.assert_array_equal(part[inner], whole[[rows[n] for n in inner]])
+    np.testing.assert_array_equal(part[[0, 11]], image[[0, 0]])
+
+
+@pytest.mark.parametrize("superstripe", [0, 1])
+def test_superstripes_are_corrected_each_for_itself(tmp_path: Path, superstripe: int) -> None:
+    """Those of NIRISS begin at the right edge of the detector, with four columns of reference pixels."""
+    pattern = {"MSTR_RD1": 4, "MSTR_RD2": 3, "MSTR_RPT": 1, "MSTR_ILV": 1, "SSTR_STP": 3, "SSTR_NST": 2}
+    ramp = make_stripes(np.ones((2, 1, 1, 7)), SUBSTRT1=2048, FASTAXIS=-2, SLOWAXIS=-1, **pattern)
+    kernel = np.array([[1, 10, 1]], np.float32)
+    result = ipc(ramp, write_reference(tmp_path, "ipc", ramp, sci=kernel)).sci[superstripe, 0, 0]
+    np.testing.assert_array_equal(result, [11, 12, 11, 1, 1, 1, 1])
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (3, 3, 3, 4)])
