@@ -252,6 +252,34 @@ class Image(Exposure):
 
 
 @dataclass(eq=False)
+class Plane(Exposure):
+    """An image without errors and flags, that a step made beside its result.
+
+    sci : (ny, nx)
+    """
+
+
+@dataclass(eq=False)
+class SegmentFits(Exposure):
+    """Fits of the segments of each ramp, between its jumps; 0 where there are fewer.
+
+    sci : slopes, DN/s; sigslope, yint, sigyint, weights, var_poisson, var_rnoise : of each slope; all
+        (nints, nsegments, ny, nx)
+    pedestal : (nints, ny, nx), DN, signal at the beginning of the integration
+    crmag : (nints, njumps, ny, nx), DN, differences at the jumps
+    """
+
+    sigslope: Float
+    var_poisson: Float
+    var_rnoise: Float
+    yint: Float
+    sigyint: Float
+    weights: Float
+    pedestal: Float
+    crmag: Float
+
+
+@dataclass(eq=False)
 class Mosaic(Exposure):
     """Exposures combined on one rectified grid.
 

@@ -20,7 +20,19 @@ from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import walk_schema
 
-from calwebbd.stages.exposure import Dark, Exposure, GuideStar, Header, Image, Mosaic, Ramp, Table, Value
+from calwebbd.stages.exposure import (
+    Dark,
+    Exposure,
+    GuideStar,
+    Header,
+    Image,
+    Mosaic,
+    Plane,
+    Ramp,
+    SegmentFits,
+    Table,
+    Value,
+)
 from calwebbd.stages.fits.output import write_hdus
 from calwebbd.stages.fits.read import GUIDE_STAR_TABLES
 from calwebbd.stages.scratch import Cube
@@ -34,6 +46,12 @@ MOSAIC = {"sci": "data"} | {
     name: name for name in ("err", "wht", "con", "var_poisson", "var_rnoise", "var_flat", "dq", "hdrtab")
 }
 
+SEGMENT_FITS = {"sci": "slope"} | {
+    name: name
+    for name in ("sigslope", "var_poisson", "var_rnoise", "yint", "sigyint", "pedestal", "weights", "crmag")
+}
+IFU = {"NRS_IFU", "MIR_MRS"}  # and lamp exposures through it
+
 
 def write(product: Exposure, path: Path) -> Path:
     """Write `product` as `path`, atomically; its FILENAME becomes the file's own name."""
@@ -45,7 +63,7 @@ def write(product: Exposure, path: Path) -> Path:
         for ours, theirs in names.items():
             value = getattr(product, ours)
             if isinstance(value, Cube):
-                cubes[ours.upper()] = value
+                cubes["SCI" if theirs == "data" else theirs.upper()] = value
                 value = np.zeros(value.shape, value.dtype)  # takes no memory until it is touched
             if value is not None:
                 setattr(model, theirs, value)
@@ -88,11 +106,22 @@ def _model(product: Exposure) -> tuple[type, dict[str, str]]:
     if isinstance(product, Mosaic):
         return datamodels.ImageModel, MOSAIC
     if isinstance(product, Image):
-        return (datamodels.CubeModel if product.by_integration else datamodels.ImageModel), IMAGE
+        if product.by_integration:
+            return datamodels.CubeModel, IMAGE
+        return (datamodels.IFUImageModel if _is_ifu(product.header) else datamodels.ImageModel), IMAGE
+    if isinstance(product, Plane):
+        return datamodels.ImageModel, {"sci": "data"}
+    if isinstance(product, SegmentFits):
+        return datamodels.RampFitOutputModel, SEGMENT_FITS
     if isinstance(product, Dark):
         return (datamodels.DarkMIRIModel if product.sci.ndim == 4 else datamodels.DarkModel), DARK
     plain = {2: datamodels.ImageModel, 3: datamodels.CubeModel, 4: datamodels.RampModel}
     return plain[product.sci.ndim], {"sci": "data"}
+
+
+def _is_ifu(header: Header) -> bool:
+    kind = header.text("EXP_TYPE")
+    return kind in IFU or (kind in ("NRS_AUTOWAVE", "NRS_LAMP") and header.text("LAMPMODE") == "IFU")
 
 
 def _complete_ramp(ramp: Ramp, model: Any) -> None:

@@ -26,6 +26,7 @@ TOO_LARGE = 1e6  # variances from here on mean that there is none
 TILE = 64
 
 NORMAL, FIRST_GROUP, ZERO_FRAME = 0, 1, 2  # which time the first group of a ramp stands for
+GROUPS_BEFORE = 3  # where `times` has what the pedestal is reckoned by
 
 
 @helper
@@ -33,6 +34,7 @@ def load_tile(
     sci: Any,
     groupdq: Any,
     zeroframe: Any,
+    first: int,
     y: int,
     x0: int,
     suppress: bool,
@@ -42,25 +44,28 @@ def load_tile(
 ) -> None:
     """Copy the ramps from (y, x0) on; saturated samples are NaN, suppressed ramps DO_NOT_USE.
 
+    first : group to begin with; if it is not 0, it has no jump
     values : (nints * ngroups, width), DN; bits : their flags
     kinds : (nints, width), NORMAL, FIRST_GROUP (the only good one) or ZERO_FRAME (in its place)
     """
-    nints, ngroups = sci.shape[0], sci.shape[1]
+    nints = sci.shape[0]
+    ngroups = values.shape[0] // nints
     width = min(values.shape[1], sci.shape[3] - x0)
     good = np.empty(values.shape[1], np.int64)
     lasting = np.empty(values.shape[1], np.int64)
     for i in range(nints):
-        good[:] = 0
-        lasting[:] = 0
+        for x in range(width):
+            good[x] = lasting[x] = 0
         for g in range(ngroups):
-            samples, groups = sci[i, g, y, x0 : x0 + width], groupdq[i, g, y, x0 : x0 + width]
             row, marks = values[i * ngroups + g], bits[i * ngroups + g]
             for x in range(width):
-                q = groups[x]
-                row[x] = np.nan if q & SATURATED else samples[x]
+                q = groupdq[i, first + g, y, x0 + x]
+                row[x] = np.nan if q & SATURATED else sci[i, first + g, y, x0 + x]
+                lasting[x] += 1 if q & (0xFF ^ PERSISTENCE) == 0 else 0
+                if first > 0 and g == 0:
+                    q &= 0xFF ^ JUMP
                 marks[x] = q
                 good[x] += 1 if q == 0 else 0
-                lasting[x] += 1 if q & (0xFF ^ PERSISTENCE) == 0 else 0
         for x in range(width):
             kinds[i, x] = NORMAL
             if suppress:
@@ -83,7 +88,8 @@ def rate_differences(
 
     out : (ngroups - 1, width), DN/s. Without any difference, the first group over the time stands for it.
     """
-    count[:] = 0
+    for x in range(count.size):
+        count[x] = 0
     for g in range(ngroups - 1):
         k = first + g
         for x in range(values.shape[1]):
@@ -108,7 +114,8 @@ def median_rates(values: Any, bits: Any, kinds: Any, times: Any, ordered: Any, c
     """
     nints = kinds.shape[0]
     ngroups = values.shape[0] // nints
-    out[:] = 0.0
+    for x in range(out.size):
+        out[x] = 0.0
     for i in range(nints):
         first = i * ngroups
         if ngroups > 1:
@@ -132,7 +139,7 @@ def capped(variance: float) -> float:
 
 
 @helper
-def group_flags(groupdq: Any, i: int, y: int, x: int, bits: Any, kind: int) -> tuple[int, bool]:
+def group_flags(groupdq: Any, i: int, first: int, y: int, x: int, bits: Any, kind: int) -> Any:
     """All flags of an integration's groups together; whether every group is unusable."""
     every = 0
     unusable = True
@@ -140,15 +147,17 @@ def group_flags(groupdq: Any, i: int, y: int, x: int, bits: Any, kind: int) -> t
         every |= bits[g]
         unusable = unusable and bits[g] & UNUSABLE != 0
     if kind == ZERO_FRAME:  # the flags of the group it stands for count, but for a lone group's SATURATED
-        every |= groupdq[i, 0, y, x] if bits.size > 1 else groupdq[i, 0, y, x] & (0xFF ^ SATURATED)
+        own = groupdq[i, first, y, x]
+        every |= own if bits.size > 1 else own & (0xFF ^ SATURATED)
     return every, unusable
 
 
 @helper
-def integration_rate(results: Any, c: int, flagged: int, sums: Any) -> float:
-    """Write one integration's results, of a pixel in column c, from the sums of its fit; its read variance.
+def integration_rate(results: Any, c: int, flagged: int, sums: Any) -> Any:
+    """Write one integration's results, of a pixel in column c, from the sums of its fit.
 
     results : (4, width), slope, error, photon and read-noise variances
+    Returns the slope and its read variance.
     """
     slope = error = photons = read = 0.0
     if sums[1] != 0.0:
@@ -160,7 +169,7 @@ def integration_rate(results: Any, c: int, flagged: int, sums: Any) -> float:
     if flagged & UNUSABLE:
         slope, error, photons, read = np.nan, 0.0, 0.0, 0.0
     results[0, c], results[1, c], results[2, c], results[3, c] = slope, error, photons, read
-    return read
+    return slope, read
 
 
 @helper
@@ -177,8 +186,8 @@ def exposure_rate(results: Any, c: int, flagged: int, sums: Any) -> None:
 
 @helper
 def fit_tile(
-    groupdq: Any, y: int, x0: int, values: Any, bits: Any, kinds: Any, flagged: Any, noise: Any, gain: Any,
-    expected: Any, weights: Any, times: Any, results: Any, marks: Any,
+    groupdq: Any, first: int, y: int, x0: int, values: Any, bits: Any, kinds: Any, flagged: Any, noise: Any,
+    gain: Any, expected: Any, weights: Any, times: Any, results: Any, marks: Any, planes: Any,
 ) -> None:  # fmt: skip
     """Fit the ramps of the tile that begins at pixel (y, x0).
 
@@ -186,34 +195,40 @@ def fit_tile(
         median rate with dark current, DN/s
     results, marks : (nints + 1, 4, width) and the flags, (nints + 1, width); the last is the exposure's
     """
-    nints, ngroups = groupdq.shape[0], groupdq.shape[1]
+    nints, ngroups = groupdq.shape[0], weights.shape[2]
     ramp, q = np.empty(ngroups), np.empty(ngroups, np.uint8)
     starts, lengths = np.empty(ngroups, np.int64), np.empty(ngroups, np.int64)
-    sums, total = np.empty(4), np.empty(4)
+    sums, total, fit = np.empty(4), np.empty(4), np.empty(7)
     for c in range(min(TILE, groupdq.shape[3] - x0)):
-        total[:] = 0.0
+        for k in range(4):
+            total[k] = 0.0
         unlosing = 0.0  # Σ 1/V_R, had charge migration flagged nothing
         seen, always = 0, UNUSABLE
         for i in range(nints):
             kind = kinds[i, c]
             for g in range(ngroups):
                 ramp[g], q[g] = values[i * ngroups + g, c], bits[i * ngroups + g, c]
-            every, unusable = group_flags(groupdq, i, y, x0 + c, q, kind)
+            every, unusable = group_flags(groupdq, i, first, y, x0 + c, q, kind)
             own = flagged[c] | (every & (JUMP | PERSISTENCE))
-            sums[:] = 0.0
+            for k in range(4):
+                sums[k] = 0.0
             if q[0] & SATURATED:
                 own |= UNUSABLE
             elif unusable:
                 own |= DNU
             else:
                 fit_integration(
-                    ramp, q, weights, noise[c], gain[c], expected[c], times, kind, starts, lengths, sums
-                )
-            read = integration_rate(results[i], c, own, sums)
+                    ramp, q, weights, noise[c], gain[c], expected[c], times, kind, starts, lengths, fit, sums,
+                    planes, i, y, x0 + c,
+                )  # fmt: skip
+            slope, read = integration_rate(results[i], c, own, sums)
+            if planes.shape[0]:
+                pedestal = 0.0 if own & SATURATED else ramp[0] - slope * times[GROUPS_BEFORE]
+                planes[i, planes.shape[1] - 1, y, x0 + c] = pedestal if pedestal == pedestal else 0.0
             marks[i, c] = own | (every & SATURATED)
             if every & CHARGELOSS:
                 inverse = without_chargeloss(
-                    groupdq, i, y, x0 + c, noise[c], gain[c], times, kind, q, starts, lengths
+                    groupdq, i, first, y, x0 + c, noise[c], gain[c], times, kind, q, starts, lengths
                 )
                 results[i, 3, c] = capped(1.0 / inverse)
                 unlosing += inverse
@@ -241,13 +256,13 @@ def copy_tile(results: Any, marks: Any, y: int, x0: int, images: Any, dq: Any) -
 
 @kernel(
     "(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], u4[:, ::1], f4[:, ::1], f4[:, ::1], f8, f4[:, ::1],"
-    " f4[:, :, ::1], f4[:, :, ::1], f8[::1], b1, UniTuple(f4[:, ::1], 4), u4[:, ::1],"
-    " UniTuple(f4[:, :, ::1], 4), u4[:, :, ::1])"
+    " f4[:, :, ::1], f4[:, :, ::1], f8[::1], i8, b1, UniTuple(f4[:, ::1], 4), u4[:, ::1],"
+    " UniTuple(f4[:, :, ::1], 4), u4[:, :, ::1], f4[:, :, :, ::1])"
 )
 def fit_ramps(
     start: int, stop: int, sci: Any, groupdq: Any, pixeldq: Any, gain: Any, readnoise: Any, root: float,
-    dark: Any, zeroframe: Any, weights: Any, times: Any, suppress: bool, rate: Any, rate_dq: Any,
-    rateints: Any, rateints_dq: Any,
+    dark: Any, zeroframe: Any, weights: Any, times: Any, first: int, suppress: bool, rate: Any, rate_dq: Any,
+    rateints: Any, rateints_dq: Any, planes: Any,
 ) -> None:  # fmt: skip
     """Fit slopes by integration and for the exposure.
 
@@ -255,11 +270,14 @@ def fit_ramps(
     dark : (ny, nx), or (1, 1) for all pixels
     root : by which the read noise of a difference, DN, times gain is that of a group, e-
     zeroframe : (nints, ny, nx), or no integrations
-    weights : (6, ngroups + 1, ngroups); times : s, of a group, of the first group, of a frame
+    weights : (6, n + 1, n) for the n groups from `first` on; the others are left out
+    times : s, of a group, of the first group, of a frame; groups before the mean time of the first
     suppress : treat ramps with one good group as having none
     rate, rateints : slope, error, photon and read-noise variances, each (ny, nx) or (nints, ny, nx)
+    planes : (nints, 7 nsegments + 1, ny, nx): the numbers of `fit_segment`, each of all segments;
+        last the pedestal. Or no integrations
     """
-    nints, ngroups, nx = sci.shape[0], sci.shape[1], sci.shape[3]
+    nints, ngroups, nx = sci.shape[0], weights.shape[2], sci.shape[3]
     values = np.zeros((nints * ngroups, TILE))
     bits = np.zeros((nints * ngroups, TILE), np.uint8)
     kinds = np.zeros((nints, TILE), np.uint8)
@@ -271,7 +289,7 @@ def fit_ramps(
     marks = np.empty((nints + 1, TILE), np.uint32)
     for y in range(start, stop):
         for x0 in range(0, nx, TILE):
-            load_tile(sci, groupdq, zeroframe, y, x0, suppress, values, bits, kinds)
+            load_tile(sci, groupdq, zeroframe, first, y, x0, suppress, values, bits, kinds)
             median_rates(values, bits, kinds, times, ordered, count, expected)
             for c in range(min(TILE, nx - x0)):
                 x = x0 + c
@@ -283,8 +301,8 @@ def fit_ramps(
                 if not gains[c] > 0.0:
                     flagged[c] |= flags.NO_GAIN_VALUE | DNU
             fit_tile(
-                groupdq, y, x0, values, bits, kinds, flagged, noise, gains, expected, weights, times,
-                results, marks,
+                groupdq, first, y, x0, values, bits, kinds, flagged, noise, gains, expected, weights, times,
+                results, marks, planes,
             )  # fmt: skip
             copy_tile(results[nints], marks[nints], y, x0, rate, rate_dq)
             for i in range(nints):

@@ -17,6 +17,7 @@ DNU = flags.DO_NOT_USE
 JUMP = flags.JUMP_DET
 CHARGELOSS = flags.CHARGELOSS
 PERSISTENCE = flags.PERSISTENCE
+SQRT2 = 1.41421356  # as the reference pipeline has it
 
 
 @helper
@@ -83,8 +84,8 @@ def weight_power(signal: float, noise: float, gain: float) -> int:
 
 
 @helper
-def segment_slope(ramp: Any, start: int, length: int, weights: Any, noise: float, gain: float) -> float:
-    """Slope of three or more groups, DN per group.
+def segment_sums(ramp: Any, start: int, length: int, weights: Any, noise: float, gain: float) -> Any:
+    """Weighted sums of three or more groups: of 1, x, x², y and xy, where x counts groups.
 
     weights : (6, ngroups + 1, ngroups), by power, length and place in the segment
     """
@@ -103,64 +104,76 @@ def segment_slope(ramp: Any, start: int, length: int, weights: Any, noise: float
         wxx += x * xw
         wy += y * weight
         wxy += y * xw
-    return float((w * wxy - wx * wy) * (1.0 / (w * wxx - wx * wx)))
+    return w, wx, wxx, wy, wxy
 
 
 @helper
 def fit_segment(
-    ramp: Any,
-    start: int,
-    length: int,
-    weights: Any,
-    noise: float,
-    gain: float,
-    rate: float,
-    times: Any,
-    kind: int,
-) -> tuple[float, float, float]:
-    """Slope, DN/s, and its variances by photons and by read noise, of one segment.
+    ramp: Any, start: int, length: int, weights: Any, noise: float, gain: float, rate: float, times: Any,
+    kind: int, detailed: bool, out: Any,
+) -> None:  # fmt: skip
+    """Fit one segment; `out` in the order of the optional product.
 
     rate : median rate and dark current, which the photon variance is for
+    out : slope, DN/s, its standard error, its variances by photons and by read noise, intercept
+        and its standard error, weight; errors, intercept and weight only if `detailed`
     """
     time = times[kind] if length == 1 else times[0]
+    w = wx = wxx = wy = wxy = inverse = 0.0
     if length == 1:
-        slope = ramp[start] / time
+        out[0] = ramp[start] / time
     elif length == 2:
-        slope = (ramp[start + 1] - ramp[start]) / time
+        out[0] = (ramp[start + 1] - ramp[start]) / time
     else:
-        slope = segment_slope(ramp, start, length, weights, noise, gain) / time
-    elapsed = time * gain * (length - 1.0) if length > 2 else time * gain
-    return slope, rate / elapsed, read_variance(length, time, noise, gain)
+        w, wx, wxx, wy, wxy = segment_sums(ramp, start, length, weights, noise, gain)
+        inverse = 1.0 / (w * wxx - wx * wx)
+        out[0] = (w * wxy - wx * wy) * inverse / time
+    out[2] = rate / (time * gain * (length - 1.0) if length > 2 else time * gain)
+    out[3] = read_variance(length, time, noise, gain)
+    if detailed:
+        out[1] = np.sqrt(w * inverse)
+        out[4] = (wxx * wy - wx * wxy) * inverse
+        out[5] = np.sqrt(wxx * inverse)
+        out[6] = 1.0 / out[3]
+        if length == 2:
+            out[1] = out[5] = SQRT2 * noise
+            out[4] = ramp[start] * (start + 1.0) - ramp[start + 1] * start
 
 
 @helper
 def fit_integration(
     ramp: Any, bits: Any, weights: Any, noise: float, gain: float, rate: float, times: Any, kind: int,
-    starts: Any, lengths: Any, sums: Any,
+    starts: Any, lengths: Any, fit: Any, sums: Any, planes: Any, i: int, y: int, x: int,
 ) -> None:  # fmt: skip
     """Combine the slopes of an integration's segments by their read noise.
 
+    fit : work space, 7
     sums : Σ 1/V_P, Σ 1/V_R, Σ 1/(V_P + V_R), Σ slope/V_R; 0 without a segment
+    planes : (nints, 7 nsegments + 1, ny, nx), each number of each segment; or no integrations
     """
+    most = planes.shape[1] // 7
     for s in range(find_segments(bits, starts, lengths)):
-        slope, photons, read = fit_segment(
-            ramp, starts[s], lengths[s], weights, noise, gain, rate, times, kind
+        fit_segment(
+            ramp, starts[s], lengths[s], weights, noise, gain, rate, times, kind, planes.shape[0] > 0, fit
         )
-        if photons > 0.0:
-            sums[0] += 1.0 / photons
-        sums[1] += 1.0 / read
-        sums[2] += 1.0 / (photons + read)
-        sums[3] += slope / read
+        if fit[2] > 0.0:
+            sums[0] += 1.0 / fit[2]
+        sums[1] += 1.0 / fit[3]
+        sums[2] += 1.0 / (fit[2] + fit[3])
+        sums[3] += fit[0] / fit[3]
+        if planes.shape[0]:
+            for k in range(7):
+                planes[i, k * most + s, y, x] = fit[k]
 
 
 @helper
 def without_chargeloss(
-    groupdq: Any, i: int, y: int, x: int, noise: float, gain: float, times: Any, kind: int, bits: Any,
-    starts: Any, lengths: Any,
+    groupdq: Any, i: int, first: int, y: int, x: int, noise: float, gain: float, times: Any, kind: int,
+    bits: Any, starts: Any, lengths: Any,
 ) -> float:  # fmt: skip
     """Inverse variance by read noise of an integration, had charge migration flagged nothing."""
     for g in range(bits.size):
-        q = groupdq[i, g, y, x]
+        q = groupdq[i, first + g, y, x]
         bits[g] = q ^ (CHARGELOSS | DNU) if q & CHARGELOSS else q
     total = np.float64(0.0)
     for s in range(find_segments(bits, starts, lengths)):

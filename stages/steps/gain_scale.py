@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from calwebbd.stages.exposure import Image
 from calwebbd.stages.references import References
+from calwebbd.stages.scratch import Cube, in_parts
 from calwebbd.stages.step import NoParams, Skip, step
 
 
-def scale(image: Image, factor: float) -> None:
+def scale(images: Sequence[Image], factor: float) -> None:
     """Multiply rates and errors by the factor, variances by its square, in place.
 
     Factor and square are rounded to single precision before they are used. Flags stay.
+    Arrays that images share are multiplied once.
     Source: specification detector1 §3 gain_scale.
     """
-    image.sci *= np.float32(factor)
-    image.err *= np.float32(factor)
-    image.var_poisson *= np.float32(factor**2)
-    image.var_rnoise *= np.float32(factor**2)
+    for name in ("sci", "err", "var_poisson", "var_rnoise"):
+        by = np.float32(factor**2 if name.startswith("var") else factor)
+        done: list[Any] = []
+        for array in (getattr(image, name) for image in images):
+            if isinstance(array, Cube) or not any(np.may_share_memory(array, other) for other in done):
+                for (part,) in in_parts(array, each=1):
+                    part *= by
+            done.append(array)
 
 
 @step(keyword="S_GANSCL", optional=("gain",))
@@ -32,7 +41,7 @@ def gain_scale(
         factor = references["gain"].header.get("GAINFACT")
     if factor is None:
         raise Skip("the gain reference has no GAINFACT")
+    scale(each, float(factor))
     for image in each:
-        scale(image, float(factor))
         image.header["GAINFACT"] = float(factor)
     return images

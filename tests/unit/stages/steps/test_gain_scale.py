@@ -46,3 +46,11 @@ def test_without_a_factor_the_step_does_not_apply(tmp_path: Path) -> None:
         gain_scale(image(), reference(tmp_path))
     with pytest.raises(Skip, match="GAINFACT"):
         gain_scale((image(), image()))
+
+
+def test_arrays_that_both_products_share_are_scaled_once() -> None:
+    rate, rateints = image(GAINFACT=2.0), image(GAINFACT=2.0)
+    rateints.sci, rateints.err = rate.sci[None], rateints.err[None]
+    scaled = gain_scale((rate, rateints))
+    assert [float(each.sci.ravel()[0]) for each in scaled] == [6.0, 6.0]
+    assert [float(each.err.ravel()[0]) for each in scaled] == [1.0, 1.0]

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
+from stdatamodels.jwst import datamodels
 
 from calwebbd.stages.errors import InputError, ParameterError
-from calwebbd.stages.exposure import Ramp
+from calwebbd.stages.exposure import Ramp, SegmentFits
+from calwebbd.stages.fits.write import write
 from calwebbd.stages.flags import (
     AD_FLOOR,
     CHARGELOSS,
@@ -22,7 +24,18 @@ from calwebbd.stages.flags import (
 )
 from calwebbd.stages.kernels import ramps
 from calwebbd.stages.references import References
-from calwebbd.stages.steps.ramp_fit import Slopes, Times, fit_slopes, ramp_fit, select_groups, weight_table
+from calwebbd.stages.scratch import Cube
+from calwebbd.stages.steps.gain_scale import gain_scale
+from calwebbd.stages.steps.ramp_fit import (
+    Slopes,
+    Times,
+    fit_slopes,
+    ramp_fit,
+    select_groups,
+    trim,
+    unusable_groups,
+    weight_table,
+)
 
 TEN = Times(group=10.0, frame=2.0, nframes=4)
 ROOT = np.sqrt(8.0)  # from the noise of a difference of frames to that of a group of four
@@ -301,9 +314,10 @@ def test_the_kernel_gives_the_same_as_python() -> None:
     def results(kernel: Any) -> list[np.ndarray]:
         rate, rateints = ([np.empty(s, np.float32) for _ in range(4)] for s in ((1, 70), (3, 1, 70)))
         dq, intdq = np.empty((1, 70), np.uint32), np.empty((3, 1, 70), np.uint32)
-        times = np.array([10.0, 5.0, 2.0])
-        kernel(0, 1, sci, flags, *maps, *rest, times, True, tuple(rate), dq, tuple(rateints), intdq)
-        return [*rate, dq, *rateints, intdq]
+        rates = (tuple(rate), dq, tuple(rateints), intdq)
+        times, planes = np.array([10.0, 5.0, 2.0, 0.5]), np.zeros((3, 7 * 3 + 1, 1, 70), np.float32)
+        kernel(0, 1, sci, flags, *maps, *rest, times, 0, True, *rates, planes)
+        return [*rate, dq, *rateints, intdq, planes]
 
     with interpreted(ramps.fit_ramps) as function, np.errstate(divide="ignore"):
         plain = results(function)
@@ -332,6 +346,7 @@ def test_rates_are_unbiased_and_errors_are_their_scatter(rate: float) -> None:
 
 def references(ramp: Ramp, folder: Path, **keywords: Any) -> References:
     shape = ramp.sci.shape[-2:]
+    folder.mkdir(exist_ok=True)
     write_reference(folder, "gain", ramp, sci=np.full(shape, 1.0), **keywords)
     write_reference(folder, "readnoise", ramp, sci=np.full(shape, 2.0))
     return References({kind: folder / f"{kind}.fits" for kind in ("gain", "readnoise")}, ramp.subarray)
@@ -378,5 +393,93 @@ def test_an_exposure_saturated_from_the_first_group_is_refused(tmp_path: Path) -
 
 def test_an_algorithm_that_is_not_there_is_refused(tmp_path: Path) -> None:
     ramp = exposure()
-    with pytest.raises(ParameterError, match="'LIKELY' is not available"):
-        ramp_fit(ramp, references(ramp, tmp_path), algorithm="LIKELY")
+    with pytest.raises(ParameterError, match="'OLS' is none of OLS_C, LIKELY"):
+        ramp_fit(ramp, references(ramp, tmp_path), algorithm="OLS")
+
+
+def miri(*unusable: int, ngroups: int = 5) -> Ramp:
+    """Ramps of 2 DN/s, but for the groups that nothing can use."""
+    sci = np.zeros((2, ngroups, 3, 5)) + 20.0 * np.arange(ngroups)[None, :, None, None]
+    ramp = make_ramp(sci, TGROUP=10.0, TFRAME=10.0, INSTRUME="MIRI")
+    ramp.sci[:, list(unusable)] = 1e4
+    ramp.groupdq[:, list(unusable)] = DO_NOT_USE
+    return ramp
+
+
+def test_groups_at_the_ends_that_no_pixel_of_miri_can_use_are_as_if_not_read(tmp_path: Path) -> None:
+    ramp = miri(0, 4)
+    ramp.groupdq[:, 1, 1, 2] = JUMP_DET  # where the ramp now begins
+    ramp.groupdq[:, 1, 1, 3] = SATURATED
+    rate, _ = ramp_fit(ramp, references(ramp, tmp_path))
+    assert (rate.sci[rate.dq == 0] == 2.0).all()
+    assert rate.dq[1, 2] == 0
+    assert rate.dq[1, 3] == DO_NOT_USE | SATURATED
+    assert np.count_nonzero(rate.dq) == 1
+    assert (trim(np.array([1, 1, 0, 1, 0, 1, 1], bool)), trim(np.ones(3, bool))) == (range(2, 6), range(0))
+
+
+def test_groups_that_are_all_lone_go_too() -> None:
+    flags = np.full((1, 3, 2, 2), DO_NOT_USE, np.uint8)
+    flags[0, 0] = PERSISTENCE
+    assert unusable_groups(flags, True).tolist() == [True, True, True]
+    assert unusable_groups(flags, False).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("unusable", [(0, 1, 2, 4), (0, 1, 2, 3, 4)])
+def test_miri_with_less_than_two_groups_is_refused(tmp_path: Path, unusable: tuple[int, ...]) -> None:
+    ramp = miri(*unusable)
+    with pytest.raises(InputError, match="of 5 groups are usable: there is nothing to fit"):
+        ramp_fit(ramp, references(ramp, tmp_path))
+
+
+def test_the_optional_product_has_the_fit_of_each_segment(tmp_path: Path) -> None:
+    ramp = exposure()
+    ramp.sci = np.zeros((2, 6, 3, 5), np.float32) + 20 * np.arange(6, dtype=np.float32)[:, None, None] + 7
+    ramp.groupdq = np.zeros(ramp.sci.shape, np.uint8)
+    ramp.groupdq[1, 4, 2, 3] = JUMP_DET
+    ramp.sci[1, 4:, 2, 3] += 1000.0
+    rate, _ = ramp_fit(ramp, references(ramp, tmp_path), save_opt=True)
+    fits = rate.byproducts["fitopt"]
+    assert isinstance(fits, SegmentFits)
+    assert fits.sci.shape == (2, 2, 3, 5)
+    assert fits.sci[1, :, 2, 3].tolist() == [2.0, 2.0]
+    assert fits.sci[0, :, 2, 3].tolist() == [2.0, 0.0]
+    assert fits.yint[1, :, 2, 3] == pytest.approx([7.0, 1007.0])
+    assert fits.sigslope[1, 1, 2, 3] == fits.sigyint[1, 1, 2, 3] == pytest.approx(2.0)  # √2 noise of a group
+    assert fits.weights == pytest.approx(1 / np.where(fits.var_rnoise > 0, fits.var_rnoise, np.inf))
+    assert fits.pedestal[0] == pytest.approx(7.0 - 2.0 * 1.0)  # the first group is that of one frame
+    assert fits.crmag.shape == (2, 1, 3, 5)
+    assert (fits.crmag[1, 0, 2, 3], np.count_nonzero(fits.crmag)) == (1020.0, 1)
+    assert "BUNIT" not in fits.header
+    fits.header["SUBARRAY"] = "SUB64P"
+    path = write(fits, tmp_path / "x_fitopt.fits")
+    with datamodels.RampFitOutputModel(path, strict_validation=True) as model:
+        np.testing.assert_array_equal(model.slope, fits.sci)
+        np.testing.assert_array_equal(model.crmag, fits.crmag)
+
+
+@pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
+def test_ramps_on_disk_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
+    sci, flags = random_ramps(5)
+    monkeypatch.setattr("calwebbd.stages.scratch.AT_ONCE", sci.nbytes // 2)
+    results = []
+    for stored in (False, True):
+        ramp = make_ramp(sci, TGROUP=10.0, TFRAME=10.0, INSTRUME="MIRI")
+        ramp.groupdq = flags.copy()
+        refs = references(ramp, tmp_path / str(stored), GAINFACT=2.0)
+        if stored:
+            ramp.sci, ramp.groupdq = on_disk(ramp.sci), on_disk(ramp.groupdq)
+        rate, rateints = ramp_fit(ramp, refs, algorithm=algorithm, save_opt=True, firstgroup=1)
+        assert isinstance(rateints.sci, Cube) == stored
+        rate, rateints = gain_scale((rate, rateints))
+        beside = rate.byproducts.popitem()[1]
+        arrays = [*vars(rate).values(), *vars(rateints).values(), *vars(beside).values()]
+        results.append([np.asarray(a) for a in arrays if isinstance(a, Cube | np.ndarray)])
+    for memory, disk in zip(*results, strict=True):
+        np.testing.assert_array_equal(memory, disk)
+
+
+def on_disk(array: np.ndarray) -> Any:
+    cube = Cube(array.shape, array.dtype)
+    cube.write(0, array)
+    return cube
