@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from calwebbd.stages.errors import ParameterError, ReferenceMissing
-from calwebbd.stages.exposure import Float, GroupDQ, Ramp
+from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
 from calwebbd.stages.readout import is_miri
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Failed, step
@@ -27,6 +28,7 @@ from calwebbd.stages.steps.clean_flicker_noise.clipping import Mask, clip
 from calwebbd.stages.steps.clean_flicker_noise.mesh import smooth_level
 from calwebbd.stages.steps.clean_flicker_noise.saving import empty_cube, one_by_one, save
 
+Draft = Callable[[bool], tuple[Float, PixelDQ]]  #: rate and flags, of the exposure or by integration
 FOURIER = frozenset({"NRS_MSASPEC", "NRS_IFU", "NRS_FIXEDSLIT", "NRS_BRIGHTOBJ"})
 
 
@@ -60,10 +62,11 @@ def clean_flicker_noise(ramp: Ramp, references: References, params: CleanFlicker
     """Fit and subtract noise that is correlated along the lines of the detector."""
     axis = 0 if is_miri(ramp.header) else abs(ramp.header.integer("SLOWAXIS")) - 1
     _check(ramp, params)
+    draft = cache(partial(scene.draft_rate, ramp, references))
     if params.autoparam:
-        params = _chosen(ramp, references, params, axis)
+        params = _chosen(ramp, references, params, axis, draft)
     flat = filled_flat(references["flat"]) if params.apply_flat_field and "flat" in references else None
-    mask, scale = _scene(ramp, references, params, flat)
+    mask, scale = _scene(ramp, references, params, flat, draft)
     find = _finder(ramp, mask, scale, _recipe(ramp, params, axis, flat))
     backgrounds, added = empty_cube(ramp, params.save_background), empty_cube(ramp, params.save_noise)
     known = None
@@ -102,19 +105,19 @@ def _check(ramp: Ramp, params: CleanFlickerNoiseParams) -> None:
 
 
 def _chosen(
-    ramp: Ramp, references: References, params: CleanFlickerNoiseParams, axis: int
+    ramp: Ramp, references: References, params: CleanFlickerNoiseParams, axis: int, draft: Draft
 ) -> CleanFlickerNoiseParams:
     """The parameters, with those that autoparam chooses."""
     kind = ramp.header.text("EXP_TYPE")
     if kind not in automatic.LIMITS:
         return params
     flat = filled_flat(references["flat"]) if "flat" in references else None
-    choice = automatic.choose(kind, scene.draft_rate(ramp, references)[0], flat, axis)
+    choice = automatic.choose(kind, draft(False)[0], flat, axis)
     return replace(params, apply_flat_field=flat is not None, **choice)
 
 
 def _scene(
-    ramp: Ramp, references: References, params: CleanFlickerNoiseParams, flat: Float | None
+    ramp: Ramp, references: References, params: CleanFlickerNoiseParams, flat: Float | None, draft: Draft
 ) -> tuple[Mask, Float | None]:
     """Mask of the background, one or by integration; for median_image the brightness of integrations.
 
@@ -124,10 +127,9 @@ def _scene(
     mask = _user_mask(Path(params.user_mask), ramp) if params.user_mask else None
     scale = None
     if mask is None or beside:
-        by_integration = beside or not params.single_mask
-        rate, dq = scene.draft_rate(ramp, references, by_integration=by_integration)
+        rate, dq = draft(beside or not params.single_mask)
         if flat is not None:
-            rate /= flat
+            rate = rate / flat
         if mask is None:
             lit = scene.science_regions(ramp, references, dq) if params.mask_science_regions else False
             mask = scene.background_mask(

@@ -1,7 +1,7 @@
 """A smooth background: medians of boxes, filtered and interpolated.
 
 As photutils' `Background2D` with its median estimator makes it; but only the
-background, and all boxes of a row of them at once.
+background, and many boxes at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from calwebbd.stages.steps.clean_flicker_noise.clipping import CLIP, ROUNDS, Mas
 LARGEST = 32  # side of a box, pixels
 ENOUGH = 0.9  # of a box's pixels must be left for it to count
 FILTER = 5  # boxes
+TOGETHER = 64  # boxes at a time
 
 
 def smooth_level(
@@ -55,22 +56,25 @@ def _levels(image: Float, mask: Mask, height: int, width: int) -> Float:
     """Clipped median of each box; NaN where too few pixels are left."""
     ny, nx = image.shape
     rows, columns = -(-ny // height), -(-nx // width)
+    together = max(1, TOGETHER // columns)
     levels = np.empty((rows, columns), np.float32)
-    for row in range(rows):
-        part = image[row * height : (row + 1) * height]
-        strip = np.where(
-            mask[row * height : (row + 1) * height] & np.isfinite(part), part, np.float32(np.inf)
-        )
-        missing = (0, height - len(strip)), (0, columns * width - nx)
+    for row in range(0, rows, together):
+        several = min(together, rows - row)
+        part = slice(row * height, (row + several) * height)
+        usable = mask[part] & np.isfinite(image[part])
+        strip = np.where(usable, image[part], np.float32(np.inf))
+        missing = (0, several * height - len(strip)), (0, columns * width - nx)
         strip = np.pad(strip, missing, constant_values=np.inf) if np.any(missing) else strip
-        boxes = strip.reshape(height, columns, width).swapaxes(0, 1).reshape(columns, -1)
+        blocks = strip.reshape(several, height, columns, width).swapaxes(1, 2)
+        boxes = blocks.reshape(several * columns, -1)
         boxes.sort(axis=1)
         first, last = _clipped(boxes, np.count_nonzero(np.isfinite(boxes), axis=1))
         number = last - first
         middle = [first + np.maximum(number - 1, 0) // 2, np.minimum(first + number // 2, height * width - 1)]
         low, high = (np.take_along_axis(boxes, at[:, None], 1)[:, 0] for at in middle)
         enough = number > ENOUGH * height * width
-        levels[row] = np.where(enough, (low + high) / np.float32(2), np.float32(np.nan))
+        medians = np.where(enough, (low + high) / np.float32(2), np.float32(np.nan))
+        levels[row : row + several] = medians.reshape(-1, columns)
     return levels
 
 

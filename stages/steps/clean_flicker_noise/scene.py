@@ -21,7 +21,7 @@ HALF_WIDTH = 16  # of a SOSS trace, pixels
 SLITS = frozenset({"NRS_FIXEDSLIT", "NRS_BRIGHTOBJ", "NRS_MSASPEC", "NRS_IFU"})
 
 
-def draft_rate(ramp: Ramp, references: References, *, by_integration: bool = False) -> tuple[Float, PixelDQ]:
+def draft_rate(ramp: Ramp, references: References, by_integration: bool = False) -> tuple[Float, PixelDQ]:
     """Count rates of the exposure, or of its integrations, as ramp_fit's defaults give them, and their flags.
 
     The ramp stays as it is.

@@ -11,7 +11,7 @@ from astropy.io import fits
 from stdatamodels.jwst import datamodels
 
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import Image
+from calwebbd.stages.exposure import Exposure, Image
 from calwebbd.stages.fits import read_header, read_image, read_ramp
 from calwebbd.stages.fits.arrays import open_fits, read_array
 from calwebbd.stages.fits.write import write
@@ -103,6 +103,13 @@ def test_a_product_appears_whole_or_not_at_all(
     with pytest.raises(OSError, match="No space"):
         write(an_image(read_ramp(uncal), 8, 6), tmp_path / "x_rate.fits")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (4, 2, 3), (5, 4, 2, 3)])
+def test_a_plain_exposure_is_an_image_or_cubes(uncal: Path, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    path = write(Exposure(read_header(uncal), array), tmp_path / "noise.fits")
+    np.testing.assert_array_equal(fits.getdata(path, "SCI"), array)
 
 
 def test_planes_on_disk_are_written_like_those_in_memory(uncal: Path, tmp_path: Path) -> None:
