@@ -34,12 +34,13 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run of a pipeline as it would be."""
+    """One run of a pipeline as it would be; `parameters` are those of the pipeline itself."""
 
     product: str
     pipeline: str
     context: str
     steps: tuple[Planned, ...]
+    parameters: Mapping[str, Any]
 
 
 def explain(file: Path, name: str | None, options: Options) -> list[Plan]:
@@ -55,7 +56,8 @@ def explain(file: Path, name: str | None, options: Options) -> list[Plan]:
         plans = []
         for task in tasks:
             run = Run(pipeline, read_header(task.science[0]), context, layers)
-            plans.append(Plan(task.name, pipeline.name, context, planned(run)))
+            own = run.parameters.record()
+            plans.append(Plan(task.name, pipeline.name, context, planned(run), own))
     except CalibrationError as error:
         error.file = error.file or str(file)
         raise

@@ -261,11 +261,13 @@ class _Writer:
             named = [(product_path(self.folder / Path(p.file).name, suffix, asn_id), p) for p in product]
         for path, each in named:
             each.header.update(self._made_by())
-            self.written[path] = Written(write(each, path), Path(suffix).stem)
+            write(each, path)
+            if path.parent == self.folder:  # what was asked for elsewhere is no product
+                self.written[path] = Written(path, Path(suffix).stem)
 
     def _name(self, suffix: str) -> str:
         if suffix.endswith(".fits"):
-            return suffix
+            return suffix if Path(suffix).is_absolute() else Path(suffix).name
         return product_path(Path(f"{self.task.name}{self.task.separator}uncal"), suffix).name
 
     def keep(self, step: Step, result: Any) -> None:

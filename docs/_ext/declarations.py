@@ -76,6 +76,10 @@ def pipeline_page(pipeline: Pipeline) -> str:
         heading("Steps, in order", "-"),
         table(("", "Step", "Keyword", "What it does"), rows),
     ]
+    own = list(parameters(pipeline.params))
+    if own:
+        parts += [heading("Parameters", "-"), table(("Name", "Type", "Default", "Meaning"), own)]
+        parts.append(f"On the command line: ``--set {pipeline.name}.NAME=VALUE``.")
     return join(parts)
 
 

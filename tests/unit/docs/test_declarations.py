@@ -56,6 +56,13 @@ def test_each_parameter_of_each_step_says_what_it_means() -> None:
                 assert meaning, f"{step.name}.{field} has no #: comment"
 
 
+def test_parameters_of_a_pipeline_itself_are_on_its_page() -> None:
+    pages = declarations.pages()
+    assert "--set detector1.NAME=VALUE" in pages["pipelines/detector1.rst"]
+    assert "save_calibrated_ramp" in pages["pipelines/detector1.rst"]
+    assert "Parameters\n" not in pages["pipelines/guider.rst"]
+
+
 def test_two_steps_of_one_name_are_refused() -> None:
     def double(*_: object) -> None:
         """Do nothing."""

@@ -26,6 +26,7 @@ def test_the_plan_is_what_the_run_records(uncal: Path, tmp_path: Path) -> None:
     (outcome,) = process(uncal, output_dir=tmp_path, layers=layers)
     ran = [record for record in outcome.steps if record.reason != "not in this version"]
     assert (plan.pipeline, plan.context) == (outcome.pipeline, outcome.context)
+    assert plan.parameters == outcome.parameters == {"save_calibrated_ramp": [False, "default"]}
     assert [step.name for step in plan.steps] == [record.name for record in ran]
     for step, record in zip(plan.steps, ran, strict=True):
         assert step.parameters == record.parameters

@@ -202,6 +202,11 @@ def test_the_ramp_that_is_fitted_is_written_if_asked_for(uncal: Path, tmp_path: 
     names = [p.path.name for p in outcome.products]
     assert names == [*(f"{ROOT}_{suffix}.fits" for suffix in ("ramp", "rate", "rateints")), "mine.fits"]
     assert outcome.parameters == {"save_calibrated_ramp": [True, "command line"]}
+    elsewhere = Layer("command line", {"dark_current": {"dark_output": f"{tmp_path}/elsewhere.fits"}})
+    options = {"stop_after": "dark_current", "layers": (elsewhere,)}
+    (outside,) = process(uncal, output_dir=tmp_path / "out", **options)
+    assert [p.suffix for p in outside.products] == ["dark_current"]
+    assert (tmp_path / "elsewhere.fits").exists()
     ramp = read_ramp(outcome.products[0].path)
     assert ramp.header["S_JUMP"] == "COMPLETE"
     assert "S_RAMP" not in ramp.header
