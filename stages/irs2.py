@@ -111,10 +111,9 @@ def by_sample(array: NDArray[Any], header: Header) -> NDArray[Any]:
 
 
 def without_samples(cube: Any, rows: Index) -> Any:
-    """The given rows, ascending, of each plane: moved to the front of their memory, or in a new cube on disk.
+    """The given rows, ascending, of each plane: in the same memory, of which the rest is freed, or on disk.
 
-    cube : (nints, ngroups, ny, nx), C-ordered; what it held is lost
-    Returns (nints, ngroups, len(rows), nx), a view of the memory.
+    cube : (nints, ngroups, ny, nx), C-ordered, and there must be no views of it
     """
     nints, ngroups, _, nx = cube.shape
     if isinstance(cube, Cube):
@@ -126,4 +125,8 @@ def without_samples(cube: Any, rows: Index) -> Any:
     front = planes.reshape(-1)[: len(planes) * len(rows) * nx].reshape(-1, len(rows), nx)
     for before, after in zip(planes, front, strict=True):
         after[:] = before[rows]
-    return front.reshape(nints, ngroups, len(rows), nx)
+    if not cube.flags.owndata:
+        return front.reshape(nints, ngroups, len(rows), nx)
+    del planes, front, before, after
+    cube.resize((nints, ngroups, len(rows), nx), refcheck=False)
+    return cube

@@ -190,17 +190,19 @@ def subtract_trend(rows: Float, layout: Layout) -> None:
 
     rows : (sample, line) of one output, in the order of reading; zeros stay zero
     """
-    beat = layout.slot[:, None] + layout.slots * np.arange(layout.lines)
-    time = (beat - (layout.slots * layout.lines - 1) / 2).astype(np.float32)
+    slot = layout.slot[:, None].astype(np.float64)
+    line = layout.slots * np.arange(layout.lines) - (layout.slots * layout.lines - 1) / 2
     edges = np.r_[:BORDER, layout.lines - BORDER : layout.lines]
     values, there = rows[:, edges], rows[:, edges] != 0
     if not there.any():
         return
-    t, v = time[:, edges][there].astype(np.float64), values[there].astype(np.float64)
+    t, v = (slot + line[edges])[there], values[there].astype(np.float64)
     spread = ((t - t.mean()) ** 2).sum()
     slope = ((t - t.mean()) * (v - v.mean())).sum() / spread if spread else 0.0
-    trend = time * np.float32(slope) + np.float32(v.mean() - slope * t.mean())
-    np.subtract(rows, trend, out=rows, where=rows != 0)
+    level = v.mean() - slope * t.mean()
+    trend = (slope * slot + level).astype(np.float32) + (slope * line).astype(np.float32)
+    trend *= rows != 0
+    rows -= trend
 
 
 def fill_gaps(rows: Float, layout: Layout) -> Float:
