@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages import flags
-from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Float, GroupDQ, Ramp
 from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.references import References
-from calwebbd.stages.step import step
+from calwebbd.stages.step import Failed, step
 from calwebbd.stages.steps.persistence.handover import read_windows, write_windows
 
 UNIX_EPOCH = 40587.0  # MJD
@@ -88,7 +87,7 @@ def _since_1970(mjd: float) -> float:
 def persistence(ramp: Ramp, references: References, params: PersistenceParams) -> Ramp:
     """Flag groups for a time after saturation, when trapped charge comes back."""
     if params.persistence_time is None or params.persistence_time <= 0:
-        raise ParameterError(
+        raise Failed(
             f"persistence_time is {params.persistence_time}, but must be a positive number of seconds"
         )
     detector, until = ramp.header.text("DETECTOR"), np.zeros(ramp.sci.shape[-2:])

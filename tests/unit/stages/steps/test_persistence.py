@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from ramps import make_ramp, same_for_any_threads
 
-from calwebbd.stages.errors import InputError, ParameterError
+from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import DO_NOT_USE, JUMP_DET, PERSISTENCE, SATURATED
+from calwebbd.stages.step import Failed
 from calwebbd.stages.steps.persistence import PersistenceParams, flag_windows, group_times, persistence
 
 KEYWORDS = {"DETECTOR": "NRCA1", "TGROUP": 10.0, "EFFINTTM": 100.0, "EXPSTART": 40588.0}
@@ -182,7 +183,7 @@ def test_entries_that_make_no_sense_are_refused(tmp_path: Path, entry: Any, mess
 
 @pytest.mark.parametrize("seconds", [None, 0, -5])
 def test_the_time_must_be_given(seconds: int | None) -> None:
-    with pytest.raises(ParameterError, match="persistence_time"):
+    with pytest.raises(Failed, match="persistence_time"):
         persistence(ramp_of([[0, 0, 0]]), persistence_time=seconds)
 
 
