@@ -99,25 +99,25 @@ def straightness(sums: Array, spline: PeriodicSpline, dphase: float) -> Parabola
     time = np.arange(ngroups) - (ngroups - 1) / 2
     time /= np.sqrt((time**2).sum())
     rest = ramps - ramps.mean(axis=2, keepdims=True)
-    rest -= (rest @ time)[..., np.newaxis] * time
+    rest -= np.einsum("ibg,g->ib", rest, time)[..., np.newaxis] * time
+    rest = np.ascontiguousarray(np.moveaxis(rest, 2, 0))
     # of bins and trials together there are only so many phases
     distinct = lcm(nbins, len(TRIALS))
     phases = np.arange(distinct) / distinct + 0.5 / nbins
-    each = np.add.outer(
-        np.arange(len(TRIALS)) * (distinct // len(TRIALS)), np.arange(nbins) * (distinct // nbins)
-    )
-    each %= distinct
-    mean, slope, power = (np.zeros(each.shape) for _ in range(3))
+    of_bins, of_trials = (np.arange(n) * (distinct // n) for n in (nbins, len(TRIALS)))
+    place = np.add.outer(of_bins, of_trials) % distinct
+    mean, slope, power = (np.zeros(place.shape) for _ in range(3))
     found = Parabolas(*(np.zeros((nints, len(TRIALS))) for _ in range(2)))
     for g in range(ngroups):
-        wave = spline(phases + g * dphase)[each]
-        found.b[:] -= 2 * rest[..., g] @ wave.T
+        wave = spline(phases + g * dphase)[place]
+        # not a matrix product, whose rounding depends on the threads it runs in
+        found.b[:] -= 2 * np.einsum("ib,bk->ik", rest[g], wave)
         mean += wave / ngroups
         slope += wave * time[g]
         power += wave**2
-    found.a[:] = counts @ (power - ngroups * mean**2 - slope**2).T
+    found.a[:] = np.einsum("ib,bk->ik", counts, power - ngroups * mean**2 - slope**2)
     # a wave that looks straight itself says nothing
-    found.a[found.a <= 1e-12 * counts @ power.T] = 0.0
+    found.a[found.a <= 1e-12 * np.einsum("ib,bk->ik", counts, power)] = 0.0
     return found
 
 
