@@ -153,9 +153,10 @@ def test_one_integration_has_the_first_dark(tmp_path: Path) -> None:
     assert ramp.sci[:, :, 0, 0].tolist() == [[9, 7]]
 
 
-def test_a_later_segment_has_the_last_dark_throughout(tmp_path: Path) -> None:
-    ramp = run(make_ramp(np.full((2, 2, 1, 1), 10), INTSTART=2), tmp_path, sci=BY_INTEGRATION)
-    assert ramp.sci[:, :, 0, 0].tolist() == [[8, 4], [8, 4]]
+def test_a_later_segment_has_the_dark_of_its_number(tmp_path: Path) -> None:
+    three = np.concatenate([BY_INTEGRATION, [[[[5]], [[5]]]]])
+    ramp = run(make_ramp(np.full((3, 2, 1, 1), 10), INTSTART=2), tmp_path, sci=three)
+    assert ramp.sci[:, :, 0, 0].tolist() == [[8, 4], [5, 5], [5, 5]]
 
 
 def test_the_darks_of_all_integrations_are_continued_and_written(tmp_path: Path) -> None:
