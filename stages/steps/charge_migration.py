@@ -27,8 +27,7 @@ def flag_migration(sci: Float, groupdq: GroupDQ, threshold: float) -> None:
         NaN is not above it. A sample with DO_NOT_USE and no other flag does not count.
 
     The four pixels around such a one are flagged like it.
-    Source: specification detector1 §3 charge_migration; Goudfrooij et al. 2024,
-    doi:10.1088/1538-3873/ad13fb.
+    Source: specification detector1 §3 charge_migration.
     """
     migrated = np.zeros(sci.shape[1:], bool)
     for values, bits in zip(sci, groupdq, strict=True):

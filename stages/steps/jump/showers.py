@@ -55,7 +55,7 @@ def flag_showers(ramp: Ramp, detector: Detector, params: JumpParams) -> int:
     are left out. Where flags change the mean rate of a pixel too much all of them are taken back.
 
     The largest change is 6 e-/s whatever `max_shower_amplitude` says, as in the reference pipeline.
-    Source: specification detector1 §3 jump, showers; Regan et al. 2023, doi:10.3847/1538-3881/acb2cf.
+    Source: specification detector1 §3 jump, showers.
     """
     nints, ngroups = ramp.groupdq.shape[:2]
     if nints * (ngroups - 1) - int(unusable_groups(ramp.groupdq).sum()) < LEAST_DIFFERENCES:
