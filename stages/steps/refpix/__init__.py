@@ -56,7 +56,8 @@ def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
     ):
         tree = references["sirskernel"].tree()
         kernels = side_kernels(tree, ramp.header.text("DETECTOR"), params.gaussmooth, params.halfwidth)
-    _correct(ramp, ramp.sci.reshape(-1, sub.ny, sub.nx), kernels, params, first=True)
+    planes = ramp.sci.reshape(-1, sub.ny, sub.nx)
+    _correct(ramp, planes, kernels, params, first=ramp.first == 0)
     zeroframe = zero_frame(ramp)
     if zeroframe is not None:
         zero = zeroframe == 0
