@@ -226,7 +226,8 @@ def fit_differences(
             place[c] = c
         while True:
             for c in range(width):
-                photons[c] = rate[place[c]] / gain[y, x0 + place[c]]
+                electrons = gain[y, x0 + place[c]]
+                photons[c] = rate[place[c]] / electrons if electrons > 0 else np.nan
                 reading[c] = np.float64(readnoise[y, x0 + place[c]]) ** 2 / 2.0
                 for k in range(1, n + 1):
                     differences[k, c], use[k, c] = found[k, place[c]], usable[k, place[c]]

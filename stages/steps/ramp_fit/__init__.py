@@ -87,9 +87,9 @@ def _fit_segments(ramp: Ramp, gain: Float, readnoise: Float, params: RampFitPara
     )
     segments = jumps = 0
     if params.save_opt:
-        segments = max(count_segments(groupdq, groups, suppress) for groupdq in group_flags(ramp))
-        segments = max(segments, int(ramp.zeroframe is not None))
-        jumps = max(count_jumps(groupdq, groups) for groupdq in group_flags(ramp))
+        for _, band in bands(ramp, gain, readnoise):
+            segments = max(segments, count_segments(band.groupdq, groups, suppress, band.zeroframe))
+            jumps = max(jumps, count_jumps(band.groupdq, groups))
 
     def fit(band: Band) -> Arrays:
         nints, _, ny, nx = band.sci.shape

@@ -34,7 +34,8 @@ def fit_likelihood(
 
     sci, groupdq : (nints, ngroups, ny, nx), DN, of four groups or more
         Differences with a flagged group are not used. A sample that is not finite, flagged or
-        not, makes everything of its ramp NaN but its flags; so does a ramp without differences.
+        not, makes everything of its ramp NaN but its flags; so does a gain that is not positive.
+        A ramp without differences is NaN, too.
     pixeldq : (ny, nx); becomes the flags of the whole exposure, in place
     gain : (ny, nx), e-/DN
     readnoise : (ny, nx), DN, of the difference of two frames

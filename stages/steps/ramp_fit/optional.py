@@ -16,25 +16,37 @@ SEGMENT_PLANES = (
 )
 
 
-def count_segments(groupdq: GroupDQ, groups: range, suppress_one_group: bool) -> int:
+def count_segments(
+    groupdq: GroupDQ, groups: range, suppress_one_group: bool, zeroframe: Float | None = None
+) -> int:
     """Segments of the ramp that has most of them; lone groups all count where there is nothing longer.
 
     groupdq : (nints, ngroups, ny, nx); groups : those fitted
+    zeroframe : (nints, ny, nx), which makes the first group good where no other is, unless it is 0
     Source: specification detector1 §3 ramp_fit.
     """
     most = np.zeros(groupdq.shape[2], np.int64)
-    kernels.by_rows(_count_rows, most.size, groupdq, groups, suppress_one_group, most)
+    kernels.by_rows(_count_rows, most.size, groupdq, groups, suppress_one_group, zeroframe, most)
     return int(most.max())
 
 
 def _count_rows(
-    start: int, stop: int, groupdq: GroupDQ, groups: range, suppress: bool, most: NDArray[np.int64]
+    start: int,
+    stop: int,
+    groupdq: GroupDQ,
+    groups: range,
+    suppress: bool,
+    zeroframe: Float | None,
+    most: NDArray[np.int64],
 ) -> None:
-    for integration in groupdq:
+    for i, integration in enumerate(groupdq):
         marks = integration[groups.start : groups.stop, start:stop] & NOT_PERSISTENCE
         lone = np.count_nonzero(marks == 0, axis=0) == 1
         if groups.start:  # what was trimmed leaves no jump behind
             marks[0] &= 0xFF ^ flags.JUMP_DET
+        if zeroframe is not None:
+            none = (integration[groups.start : groups.stop, start:stop] != 0).all(axis=0)
+            marks[0][none & (zeroframe[i, start:stop] != 0)] = 0
         good, before, after, jump = marks == 0, *np.zeros((3, *marks.shape), bool)
         before[1:], after[:-1] = good[:-1], good[1:]
         jump[1:] = marks[:-1] == flags.JUMP_DET

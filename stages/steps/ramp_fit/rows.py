@@ -47,8 +47,7 @@ def bands(ramp: Ramp, gain: Float, readnoise: Float) -> Iterator[tuple[slice, Ba
 
 def group_flags(ramp: Ramp) -> Iterator[GroupDQ]:
     """The groupdq of each band."""
-    for _, groupdq in in_bands(ramp.groupdq):
-        yield groupdq
+    return (groupdq for _, groupdq in in_bands(ramp.groupdq))
 
 
 def assemble(parts: Iterator[tuple[slice, Arrays]], ny: int) -> list[Any]:

@@ -138,6 +138,11 @@ def test_a_sample_that_is_not_finite_spoils_its_ramp_even_if_flagged(bad: float)
     assert rate.dq.item() == 0
 
 
+@pytest.mark.parametrize("gain", [0.0, -1.0, np.nan])
+def test_pixels_without_a_gain_are_nan(gain: float) -> None:
+    assert np.isnan(value(fit([0, 10, 20, 30, 40], gain=gain)[0])).all()
+
+
 def test_flags_of_the_pixel_stay_and_blank_nothing() -> None:
     rate, _, _ = fit([0, 10, 20, 30, 40], pixeldq=DO_NOT_USE | DEAD)
     assert rate.sci.item() == pytest.approx(10.0)

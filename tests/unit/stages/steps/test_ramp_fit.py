@@ -36,6 +36,7 @@ from calwebbd.stages.steps.ramp_fit import (
     unusable_groups,
     weight_table,
 )
+from calwebbd.stages.steps.ramp_fit.optional import count_segments
 
 TEN = Times(group=10.0, frame=2.0, nframes=4)
 ROOT = np.sqrt(8.0)  # from the noise of a difference of frames to that of a group of four
@@ -456,6 +457,23 @@ def test_the_optional_product_has_the_fit_of_each_segment(tmp_path: Path) -> Non
     with datamodels.RampFitOutputModel(path, strict_validation=True) as model:
         np.testing.assert_array_equal(model.slope, fits.sci)
         np.testing.assert_array_equal(model.crmag, fits.crmag)
+
+
+def test_segments_are_counted_as_they_are_fitted() -> None:
+    jump, lost = JUMP_DET, DROPOUT
+
+    def count(*flags: int, suppress: bool = False, zeroframe: float | None = None) -> int:
+        groupdq = np.array(flags, np.uint8).reshape(1, -1, 1, 1)
+        zero = None if zeroframe is None else np.full((1, 1, 1), zeroframe, np.float32)
+        return count_segments(groupdq, range(len(flags)), suppress, zero)
+
+    assert count(0, 0, jump, 0, 0) == 2
+    assert count(0, 0, lost, jump, 0, lost, 0) == 2  # the last is alone, the one before it has its jump
+    assert count(0, lost, 0, lost, 0) == 3
+    assert count(SATURATED, 0, 0) == 0
+    assert (count(lost, lost, 0), count(lost, lost, 0, suppress=True)) == (1, 0)
+    assert count(lost, lost, PERSISTENCE, zeroframe=5.0) == 2
+    assert count(SATURATED, lost, lost, zeroframe=0.0) == 0
 
 
 @pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
