@@ -57,23 +57,29 @@ class Values(NamedTuple):
     def within(self, low: float = -np.inf, high: float = np.inf) -> Values:
         """Those from `low` to `high`."""
         least, greatest = _at_least(low), _at_most(high)
-        first, last = (
-            np.searchsorted(self.middle, least, "left"),
-            np.searchsorted(self.middle, greatest, "right"),
-        )
-        return Values(
-            _cut(self.low, least, greatest), self.middle[first:last], _cut(self.high, least, greatest)
-        )
+        first = np.searchsorted(self.middle, least, "left")
+        last = np.searchsorted(self.middle, greatest, "right")
+        low_part, high_part = _cut(self.low, least, greatest), _cut(self.high, least, greatest)
+        return Values(low_part, self.middle[first:last], high_part)
 
     def minus(self, constant: np.float32) -> Values:
         return Values(*(part - constant for part in self))
 
     def middle_two(self) -> tuple[np.float32, np.float32]:
-        """The values on either side of the median; twice the same if their number is odd."""
-        first, last = (self.size - 1) // 2 - len(self.low), self.size // 2 - len(self.low)
-        if first < 0 or last >= len(self.middle):
-            return Values.of(np.concatenate(self)).middle_two()
+        """The values on either side of the median of a centred sample; the same two if it is one."""
+        first, last = self._about_median()
         return self.middle[first], self.middle[last]
+
+    def centred(self) -> Values:
+        """The same, put into order anew if the median has left the part that is."""
+        first, last = self._about_median()
+        if first < 0 or last >= len(self.middle):
+            return Values.of(np.concatenate(self))
+        return self
+
+    def _about_median(self) -> tuple[int, int]:
+        """Where the values on either side of the median are in the middle part."""
+        return (self.size - 1) // 2 - len(self.low), self.size // 2 - len(self.low)
 
     def moments(self, about: float) -> tuple[float, float]:
         """Mean distance, and mean squared distance, from a value."""
@@ -117,7 +123,7 @@ def clip(
         centre = _gaussian(values, centre)
     low, high = centre.value - below * centre.sigma, centre.value + above * centre.sigma
     mask &= (image >= _at_least(low)) & (image <= _at_most(high))
-    return values.within(low, high)
+    return values.within(low, high).centred()
 
 
 def median(values: Values) -> np.float32:
@@ -133,7 +139,7 @@ def _both_halves(values: Values, *, mean: bool) -> Centre:
     kept = values
     for _ in range(ROUNDS):
         middle, _, sigma = _statistics(kept)
-        before, kept = kept, kept.within(middle - CLIP * sigma, middle + CLIP * sigma)
+        before, kept = kept, kept.within(middle - CLIP * sigma, middle + CLIP * sigma).centred()
         if kept.size == before.size:
             break
     middle, average, sigma = _statistics(kept)

@@ -6,6 +6,7 @@ Source: as `fourier`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -53,13 +54,15 @@ def fit_sections(lines: Float, mask: Mask, band: Band) -> list[Section] | None:
     mask = without_outliers(lines, mask)
     if not mask.any():
         return None
+    gap = ((0, 0), (0, OVERHEAD))
+    values, used = np.pad(lines, gap), np.pad(mask, gap)
     sections = []
     for start, stop in bounds(np.count_nonzero(mask, axis=1)):
         part = slice(start, stop)
         frequencies, gains = _passed((stop - start) * (lines.shape[1] + OVERHEAD), band)
         spectrum = None
         if mask[part].mean() > FEWEST:
-            amplitudes = _fit(lines[part], mask[part], frequencies, band)
+            amplitudes = _fit(values[part].ravel(), used[part].ravel(), frequencies, band)
             spectrum = (amplitudes * gains).astype(np.complex64)
         sections.append(Section(start, stop, frequencies, spectrum))
     return sections
@@ -116,6 +119,7 @@ def bounds(usable: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
         start += max(round((stop - start) / 2), 1)
 
 
+@cache
 def _passed(ticks: int, band: Band) -> tuple[NDArray[np.intp], Float]:
     """Indices of the frequencies that are fitted, and their gains."""
     frequency = np.fft.rfftfreq(ticks, TICK).astype(np.float32)
@@ -128,11 +132,12 @@ def _passed(ticks: int, band: Band) -> tuple[NDArray[np.intp], Float]:
     return passed, gain[passed]
 
 
-def _fit(lines: Float, mask: Mask, frequencies: NDArray[np.intp], band: Band) -> Complex:
-    """Amplitudes of the frequencies, by least squares weighted by the inverse density of the mask."""
-    ticks = len(lines) * (lines.shape[1] + OVERHEAD)
-    used = np.pad(mask, ((0, 0), (0, OVERHEAD))).ravel()
-    values = np.pad(lines, ((0, 0), (0, OVERHEAD))).ravel()
+def _fit(values: Float, used: Mask, frequencies: NDArray[np.intp], band: Band) -> Complex:
+    """Amplitudes of the frequencies, by least squares weighted by the inverse density of the mask.
+
+    values, used : at every tick of the clock
+    """
+    ticks = len(values)
     sigma = 1.0 / (4.0 * (band.pass_low + band.stop_low) * float(TICK))
     density = np.fft.irfft(np.fft.rfft(used.astype(np.float64)) * density_filter(ticks, sigma), ticks)
     weights = np.where(used, 1.0 / np.where(used, density, 1.0), 0.0) ** 2
