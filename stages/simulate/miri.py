@@ -27,10 +27,10 @@ DECAY, DECAY_FIRST, DECAY_GROUPS = 30.0, 9.0, 0.6  #: DN after a read, after the
 SKIP_FIRST, SKIP = 2, 4  #: groups that rscd leaves out in the first integration and in later ones
 LAST_ODD, LAST_EVEN = -12.0, -4.0  #: DN, of the last group in odd and even rows
 REFERENCE_OUTPUT, REFERENCE_NOISE = 10200.0, 3.0  #: DN
-#: Hz. Their periods are no divisors of the frame times they are used with.
+#: Hz. Frame times hold no whole number of their periods: such a wave would look like a slope.
 FREQUENCIES: Final = {"Hz390": 390.625, "Hz218a": 218.520470, "Hz10": 10.039216}
 #: Those that disturb a subarray; others have the slow one only.
-DISTURBED: Final = {"SLITLESSPRISM": ("Hz390", "Hz10"), "SUB256": ("Hz218a", "Hz10")}
+DISTURBED: Final = {"SLITLESSPRISM": ("Hz390", "Hz10"), "SUB256": ("Hz218a",)}
 
 
 def disturbing(subarray: str) -> tuple[str, ...]:

@@ -196,7 +196,6 @@ def main() -> int:
         for name in (name for name in MEASURES if name in args.case):
             print(name, "…", file=sys.stderr)
             MEASURES[name](bench)
-            print("\n".join((*bench.rows[-4:], *bench.series, *bench.facts[-1:])), file=sys.stderr)
         text = page(bench)
     print(text)
     if args.write:

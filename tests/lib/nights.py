@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calwebbd.stages.simulate import Effects, simulate_cache, simulate_exposures
 from calwebbd.stages.simulate.detectors import DETECTORS
+from calwebbd.stages.simulate.readout import Readout
 
 CONTEXTS = {
     "jwst_0001.pmap": "code defaults",
@@ -32,6 +33,7 @@ class Case:
     tso: bool = False
     segments: int = 1
     snowballs: float = 1.0
+    tracks: float | None = None  #: of cosmic rays, for each pixel and group; as many as in flight if None
 
     @property
     def instrument(self) -> str:
@@ -52,9 +54,16 @@ class Case:
             tso=self.tso,
             segments=self.segments,
             seed=seed,
-            effects=Effects(snowballs=self.snowballs),
+            effects=self.effects,
         )
         return made.paths
+
+    @property
+    def effects(self) -> Effects:
+        if self.tracks is None:
+            return Effects(snowballs=self.snowballs)
+        seconds = Readout(self.subarray, self.readpatt, self.ngroups, self.nints).tgroup
+        return Effects(snowballs=self.snowballs, cosmic_rays=self.tracks / seconds)
 
 
 @dataclass(frozen=True)
