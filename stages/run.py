@@ -141,7 +141,7 @@ class Run:
         except CalibrationError as error:
             error.step = error.step or step.name
             raise
-        unused = {kind for kind, name in files.items() if name and kind in step.optional} - references.asked
+        unused = set(step.optional) - references.asked
         files = {kind: name for kind, name in files.items() if kind not in unused}
         for each in _each(result):
             each.header[step.keyword] = "SKIPPED" if any(each is one for one in skipped) else status
