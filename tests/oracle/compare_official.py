@@ -144,8 +144,13 @@ def _our_name(name: str, members: dict[str, list[str]]) -> str:
 
 def _suffix(name: str) -> str:
     """The suffix, of a product or of a step: ``ramp_fit``, and ``ramp_fitints`` by integration."""
-    whole = split_suffix(name)[2]
-    return whole or split_suffix(name.removesuffix("ints.fits"))[2] + "ints"
+    if whole := split_suffix(name)[2]:
+        return whole
+    stem = name.removesuffix(".fits")
+    plain = stem.removesuffix("ints")
+    steps = (step.name for pipeline in pipelines.NAMES for step in pipelines.load(pipeline).steps)
+    of_step = (step for step in steps if plain.endswith(f"_{step}"))
+    return (split_suffix(f"{plain}.fits")[2] or next(of_step, "")) + stem.removeprefix(plain)
 
 
 def _skipped(file: Path, suffix: str) -> bool:
