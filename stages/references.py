@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,18 @@ class Reference:
         self.path = path
         self.subarray = subarray
         self._cuts = True
+        self._held: Any = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file open, for what reads many planes one by one."""
+        with self._open() as self._held:
+            yield
+        self._held = None
 
     def uncut(self) -> Reference:
         """The same file, its arrays as they are."""
-        other = Reference(self.kind, self.path, self.subarray)
+        other = copy(self)
         other._cuts = False
         return other
 
@@ -103,6 +112,9 @@ class Reference:
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
+        if self._held is not None:
+            yield self._held
+            return
         try:
             hdus = open_fits(self.path)
         except OSError as error:

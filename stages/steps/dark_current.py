@@ -126,8 +126,9 @@ def dark_current(ramp: Ramp, references: References, params: DarkCurrentParams) 
         return planes if same else averaged(planes, science)
 
     ndarks = _number(reference)
-    for part, k in darks_of(first_integration(ramp), len(ramp.sci), ndarks):
-        subtract_dark(ramp.sci[part], groups(k))
+    with reference.held():
+        for part, k in darks_of(first_integration(ramp), len(ramp.sci), ndarks):
+            subtract_dark(ramp.sci[part], groups(k))
     ramp.pixeldq |= np.bitwise_or.reduce(reference.dq().reshape(-1, *ramp.pixeldq.shape))
     if params.dark_output:
         made = Frames(max(science.ngroups, dark.ngroups), dark.nframes, dark.groupgap) if same else science

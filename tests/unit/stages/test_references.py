@@ -94,3 +94,12 @@ def test_the_same_references_may_be_cut_to_another_subarray(file: Path) -> None:
     other = references.within(Subarray(0, 0, 2, 1))
     assert other["kind"].subarray == Subarray(0, 0, 2, 1)
     assert references.asked == {"kind"}
+
+
+def test_a_file_that_is_held_is_opened_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = Reference("flat", file, Subarray(2, 1, 4, 3))
+    with reference.held():
+        monkeypatch.setattr("calwebbd.stages.references.open_fits", None)
+        assert [reference.floats("COEFFS", planes=slice(k, k + 1))[0, 0, 0] for k in (0, 1)] == [10, 58]
+    monkeypatch.undo()
+    assert reference.shape() == (6, 8)
