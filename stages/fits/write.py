@@ -170,13 +170,13 @@ def _tree(product: Exposure, model_type: type) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     extra: list[list[Any]] = []
     places = _places(model_type)
+    err_has_unit = getattr(product, "err", None) is not None and not isinstance(product, GuideStar)
     for keyword, value in _products_own(product.header).items():
         if keyword not in places:
             extra.append([keyword, value, ""])
             continue
         for hdu, path in places[keyword]:
-            of_err = hdu == "ERR" and getattr(product, "err", None) is not None  # BUNIT
-            if len(places[keyword]) == 1 or hdu == "SCI" or of_err:
+            if len(places[keyword]) == 1 or hdu == "SCI" or (hdu == "ERR" and err_has_unit):
                 _put(tree, path, value)
             elif keyword in product.header.shadowed:
                 _put(tree, path, product.header.shadowed[keyword])

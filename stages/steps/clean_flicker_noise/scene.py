@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages import flags
-from calwebbd.stages.errors import ParameterError, ReferenceMissing
+from calwebbd.stages.errors import ReferenceMissing
 from calwebbd.stages.exposure import Float, PixelDQ, Ramp
 from calwebbd.stages.references import References
 from calwebbd.stages.scratch import in_bands
+from calwebbd.stages.step import Failed
 from calwebbd.stages.steps.clean_flicker_noise.clipping import Mask, clip
 from calwebbd.stages.steps.clean_flicker_noise.soss import soss_traces
 from calwebbd.stages.steps.flat_field import usable_flat
@@ -62,7 +63,7 @@ def science_regions(
     dq : of the draft rate
     failed_open : whether NIRSpec's failed-open shutters must be known; default: with slits or slices
 
-    Raises ParameterError where that takes a WCS which this version does not have.
+    Raises Failed where that takes a WCS which this version does not have.
     """
     kind = ramp.header.text("EXP_TYPE")
     ny, nx = ramp.sci.shape[-2:]
@@ -88,9 +89,9 @@ def science_regions(
 def slit_regions(ramp: Ramp, references: References) -> tuple[Mask, bool]:
     """Pixels of NIRSpec within slits or slices, or lit by failed-open shutters; whether fixed slits are open.
 
-    Raises ParameterError: this takes the NIRSpec WCS.
+    Raises Failed: this takes the NIRSpec WCS.
     """
-    raise ParameterError(
+    raise Failed(
         f"mask_science_regions needs the NIRSpec WCS, which this version does not have "
         f"(EXP_TYPE {ramp.header.text('EXP_TYPE')})"
     )

@@ -42,6 +42,7 @@ def a_star(exp_type: str, *shape: int, tables: tuple[str, ...] = (), **arrays: A
 def test_count_rates_and_tables_come_back_as_they_were(tmp_path: Path, tables: tuple[str, ...]) -> None:
     err = np.full((3, 4, 4), 2, np.float32)
     star = a_star("FGS_TRACK", 3, 4, 4, tables=tables, err=err, dq=np.full((4, 4), 1 << 31, np.uint32))
+    star.header["BUNIT"] = "DN/s"
     path = write(star, tmp_path / "jw01234001001_gs-track_2024001060020_cal.fits")
     again = read_guide_star(path)
     for name in ("sci", "err", "dq"):
@@ -57,6 +58,7 @@ def test_count_rates_and_tables_come_back_as_they_were(tmp_path: Path, tables: t
     with datamodels.open(path, strict_validation=True) as model:
         assert type(model) is datamodels.GuiderCalModel
         model.validate()
+        assert (model.meta.bunit_data, model.meta.bunit_err) == ("DN/s", None)
 
 
 def test_raw_groups_are_written_as_raw(tmp_path: Path) -> None:

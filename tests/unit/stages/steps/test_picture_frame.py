@@ -6,10 +6,10 @@ import pytest
 from astropy.io import fits
 from ramps import make_ramp, same_for_any_threads
 
-from calwebbd.stages.errors import ParameterError, ReferenceMissing
+from calwebbd.stages.errors import ReferenceMissing
 from calwebbd.stages.exposure import Float, Ramp
 from calwebbd.stages.references import References
-from calwebbd.stages.step import Skip
+from calwebbd.stages.step import Failed, Skip
 from calwebbd.stages.steps.picture_frame import picture_frame, regions, subtract_frame
 
 CENTRE = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], bool)
@@ -112,5 +112,5 @@ def test_other_exposures_are_skipped(tmp_path: Path) -> None:
 
 def test_science_regions_need_the_wcs_of_nirspec(tmp_path: Path) -> None:
     references = make_references(tmp_path, np.ones((16, 16), np.float32))
-    with pytest.raises(ParameterError, match="needs the NIRSpec WCS"):
+    with pytest.raises(Failed, match="needs the NIRSpec WCS"):
         picture_frame(full_frame(EXP_TYPE="NRS_LAMP"), references)
