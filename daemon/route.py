@@ -6,7 +6,8 @@ from typing import Any
 
 from calwebbd.stages.associations import GroupKey, level3_key
 from calwebbd.stages.exptypes import pipeline_for
-from calwebbd.stages.header import Header, Value, integer
+from calwebbd.stages.header import Header, Value
+from calwebbd.stages.memory import peak_mb
 from calwebbd.stages.names import KEYWORDS as NAMING
 from calwebbd.stages.names import split_suffix
 
@@ -65,16 +66,5 @@ def member_name(name: str) -> str:
 
 
 def estimate_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
-    """Memory a job needs, MB: imported libraries, arrays per sample and per pixel.
-
-    Generous on purpose: too little kills the job, too much only makes it wait.
-    """
-    total = 400.0
-    for header in headers:
-        pixels = (integer(header, "SUBSIZE1") or 2048) * (integer(header, "SUBSIZE2") or 2048)
-        first, last = integer(header, "INTSTART"), integer(header, "INTEND")
-        planes = last - first + 1 if first and last else integer(header, "NINTS") or 1
-        samples = planes * (integer(header, "NGROUPS") or 1) if STAGES[pipeline] == 1 else 0
-        per_pixel = {1: 80, 2: 150, 3: 60}[STAGES[pipeline]]
-        total += pixels * (12 * samples + per_pixel) / 2**20
-    return int(total)
+    """Memory a job needs, MB."""
+    return peak_mb(STAGES[pipeline], headers)

@@ -222,7 +222,7 @@ class Service:
             notify.notify("WATCHDOG=1", f"STATUS={running} jobs run, context {self._dispatch.terms.context}")
 
     def _tell(self, event: str, **facts: Any) -> None:
-        level = _log.warning if event in {"quarantined", "failed"} else _log.info
+        level = _log.warning if event in {"quarantined", "failed", "underestimated"} else _log.info
         level(event, **facts)
         if self._on_event is not None:
             self._on_event(event, facts)

@@ -107,9 +107,11 @@ class Workshop:
         workspace.discard(folder)
         seconds = result.ended - result.started
         files = [known.path.name for known in made]
-        cost = {"seconds": round(seconds, 3), "peak_mb": round(result.peak_mb)}
+        cost = {"seconds": round(seconds, 3), "peak_mb": round(result.peak_mb), "predicted_mb": job.mem_mb}
         product = work_of(job.payload).subject
         self._tell("finished", job=job.id, pipeline=job.stage, product=product, files=files, **cost)
+        if result.peak_mb > job.mem_mb:
+            self._tell("underestimated", job=job.id, pipeline=job.stage, product=product, **cost)
 
     def _failed(self, job: Job, reply: Reply, started: float) -> None:
         failure = reply.failure or Failure.ERROR

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from calwebbd.stages.memory import AT_ONCE as AT_ONCE
 from calwebbd.stages.threads import in_threads
 
 PIECE = 8 << 20  # bytes that a thread copies at once
-AT_ONCE = 64 << 20  # bytes of cubes that are in memory at a time, if a plane is not larger
 
 _folder: list[Path] = []  # where cubes are kept, the innermost last
 

@@ -19,15 +19,13 @@ from calwebbd.stages import scratch
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import GuideStar, Header, Image, Ramp, Table
 from calwebbd.stages.fits.arrays import Planes, open_fits, read_array, read_table
+from calwebbd.stages.memory import IN_MEMORY, SAMPLE
 
 STRUCTURE = {  # keywords of the file, not of the exposure
     *("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "EXTVER"),
     *("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM", "COMMENT", "HISTORY", "LONGSTRN", "INHERIT", ""),
     *(f"NAXIS{n}" for n in range(1, 6)),
 }
-
-IN_MEMORY = 256 << 20  # bytes of samples and their flags; longer exposures are kept on disk
-SAMPLE = 5  # bytes: float32, and a byte of flags
 
 
 GUIDE_STAR_TABLES = {

@@ -30,7 +30,7 @@ def make_guide_star(sci: Any, exp_type: str, **keywords: Any) -> GuideStar:
 def add_references(cache: Path, context: str = "jwst_0002.pmap") -> None:
     """Add references of the window of the flight exposure to a simulated cache, in this context."""
     folder, rules = cache / "references" / "jwst" / "fgs", cache / "mappings" / "jwst"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     dq = np.zeros((128, 128), np.uint32)
     dq[BAD] = flags.DO_NOT_USE | flags.DEAD
     flat = {"SCI": np.full(dq.shape, FLAT), "ERR": np.zeros(dq.shape), "DQ": np.zeros_like(dq)}

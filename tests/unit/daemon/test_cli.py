@@ -58,9 +58,9 @@ def test_a_failure_is_one_line_and_a_code(
 def test_a_failure_names_file_and_step(
     uncal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["process", str(uncal), "--output-dir", str(tmp_path), "--set", "ramp_fit.algorithm=LIKELY"]
+    arguments = ["process", str(uncal), "--output-dir", str(tmp_path), "--set", "ramp_fit.algorithm=NEWTON"]
     assert main(arguments) == 2
-    assert capsys.readouterr().err.startswith(f"calwebbd: {uncal}: ramp_fit: algorithm 'LIKELY'")
+    assert capsys.readouterr().err.startswith(f"calwebbd: {uncal}: ramp_fit: algorithm 'NEWTON'")
 
 
 def test_a_command_given_wrongly_is_two(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +77,6 @@ def test_crds_is_asked_without_a_server(uncal: Path, capsys: pytest.CaptureFixtu
     assert answer["references"]["detector1"]["gain"].startswith("jwst_nircam_gain")
     assert set(answer["references"]) == {"detector1", "image2", "image3"}
     assert main(["crds", "contexts"]) == 0
-    assert capsys.readouterr().out == "  jwst_0001.pmap\n* jwst_0002.pmap\n"
+    assert capsys.readouterr().out == "  jwst_0001.pmap\n* jwst_0002.pmap\n  jwst_0003.pmap\n"
     assert main(["crds", "show", "--json"]) == 0
     assert "gain" in json.loads(capsys.readouterr().out)["mappings"]["nircam"]

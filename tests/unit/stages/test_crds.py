@@ -106,7 +106,7 @@ def test_a_context_that_is_not_in_the_cache_is_missing(crds_environment: Path) -
 
 
 def test_contexts_and_mappings_of_the_cache_are_listed(crds_environment: Path) -> None:
-    assert crds.contexts() == ["jwst_0001.pmap", "jwst_0002.pmap"]
+    assert crds.contexts() == ["jwst_0001.pmap", "jwst_0002.pmap", "jwst_0003.pmap"]
     rules = crds.mappings("jwst_0002.pmap")
     assert rules["nircam"]["gain"] == "jwst_nircam_gain_0001.rmap"
     assert "rscd" not in rules["nircam"]

@@ -33,7 +33,7 @@ def test_the_reference_coefficients_are_the_same_polynomial(signal: float, stren
 def test_the_inverse_coefficients_are_good_to_a_fraction_of_a_count(signal: float, strength: float) -> None:
     linear, s = arrays(signal, strength)
     b = inverse_coefficients(s)[:, 0, 0].astype(float)
-    assert abs(np.polyval(b[::-1], signal) - measure(linear, s)[0, 0]) < 0.5
+    assert abs(np.polyval(b[::-1], signal) - measure(linear, s)[0, 0]) < 0.75
 
 
 def test_a_bright_pixel_measures_less_than_it_holds() -> None:

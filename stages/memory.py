@@ -1,0 +1,51 @@
+"""How much memory a calibration will need, from headers alone: the service admits jobs by it.
+
+The constants bound what processes of every read-out were seen to need. Each attempt records
+its own peak, and says when it was more.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from calwebbd.stages.header import integer, text
+
+MB = 1 << 20
+PROCESS = 290 * MB  #: Python with its libraries and compiled kernels
+SAMPLE = 5  #: bytes of a sample and its flags
+IN_MEMORY = 256 * MB  #: samples of an exposure; those of a longer one are on disk
+AT_ONCE = 64 * MB  #: of which so much is in memory at a time
+PIXEL = 90  #: bytes of a pixel's references, flags and rates
+RATE = 24  #: bytes of a pixel's rates in one integration
+IMAGE = 120  #: bytes of a pixel in stage 2, its rectified image among them
+MEMBER = 60  #: bytes of a pixel of one of the images that stage 3 combines
+IRS2_ROWS = 3200  #: of raw frames, of which headers count 2048
+
+
+def peak_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
+    """Memory a job of this stage needs for exposures of these headers, MB."""
+    if stage == 1:
+        return sum(_ramps(header) for header in headers) // MB
+    each = IMAGE if stage == 2 else MEMBER
+    return (PROCESS + sum(each * _pixels(h) * (integrations(h) if stage == 2 else 1) for h in headers)) // MB
+
+
+def _ramps(header: Mapping[str, Any]) -> int:
+    """Integrations of long exposures are taken a few at a time; one of them is always there as a whole."""
+    nints, pixels = integrations(header), _pixels(header)
+    one = pixels * (integer(header, "NGROUPS") or 1) * SAMPLE
+    stored = nints > 1 and nints * one > IN_MEMORY
+    samples = 3 * max(one, AT_ONCE) if stored else nints * one
+    rates = AT_ONCE if stored else nints * RATE * pixels
+    return PROCESS + samples + PIXEL * pixels + rates
+
+
+def integrations(header: Mapping[str, Any]) -> int:
+    """Of this file, which may be a segment of the exposure."""
+    first, last = integer(header, "INTSTART"), integer(header, "INTEND")
+    return last - first + 1 if first and last else integer(header, "NINTS") or 1
+
+
+def _pixels(header: Mapping[str, Any]) -> int:
+    columns, rows = (integer(header, keyword) or 2048 for keyword in ("SUBSIZE1", "SUBSIZE2"))
+    interleaved = rows == 2048 and "IRS2" in text(header, "READPATT").upper()
+    return columns * (IRS2_ROWS if interleaved else rows)

@@ -1,0 +1,37 @@
+"""Memory is predicted from headers: more for more, but not for ever longer exposures."""
+
+import pytest
+
+from calwebbd.stages.memory import AT_ONCE, IN_MEMORY, MB, integrations, peak_mb
+
+FRAME = {"SUBSIZE1": 2048, "SUBSIZE2": 2048, "NGROUPS": 10, "NINTS": 1, "READPATT": "RAPID"}
+SERIES = {"SUBSIZE1": 2048, "SUBSIZE2": 256, "NGROUPS": 5, "NINTS": 100, "READPATT": "NISRAPID"}
+
+
+def test_a_full_frame_needs_its_samples_and_its_planes() -> None:
+    samples = 2048 * 2048 * 10 * 5 // MB
+    assert 1.2 * samples + 250 < peak_mb(1, [FRAME]) < 5 * samples
+
+
+def test_interleaved_frames_are_taller_than_their_headers_say() -> None:
+    assert peak_mb(1, [FRAME | {"READPATT": "NRSIRS2RAPID"}]) > 1.2 * peak_mb(1, [FRAME])
+
+
+@pytest.mark.parametrize("nints", [200, 1000, 100_000])
+def test_longer_series_need_no_more(nints: int) -> None:
+    assert peak_mb(1, [SERIES | {"NINTS": nints}]) == peak_mb(1, [SERIES | {"NINTS": 100}])
+
+
+def test_short_series_need_less_than_the_limit_of_what_is_in_memory() -> None:
+    few = peak_mb(1, [SERIES | {"NINTS": 2}])
+    assert few < peak_mb(1, [SERIES]) < few + (IN_MEMORY + 3 * AT_ONCE) // MB
+
+
+def test_a_segment_has_its_own_integrations() -> None:
+    assert integrations(SERIES) == 100
+    assert integrations(SERIES | {"INTSTART": 11, "INTEND": 20}) == 10
+
+
+def test_later_stages_count_pixels() -> None:
+    assert peak_mb(2, [FRAME]) < peak_mb(2, [FRAME | {"NINTS": 5}])
+    assert peak_mb(3, [FRAME]) < peak_mb(3, [FRAME] * 4)
