@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import scratch
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import GuideStar, Header, Image, Ramp, Table
+from calwebbd.stages.exposure import Header, Image, Ramp, Table
 from calwebbd.stages.fits.arrays import Planes, open_fits, read_array, read_table
 from calwebbd.stages.memory import IN_MEMORY, SAMPLE
+from calwebbd.stages.products import GuideStar
 
 STRUCTURE = {  # keywords of the file, not of the exposure
     *("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "EXTVER"),

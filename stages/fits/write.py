@@ -20,21 +20,10 @@ from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import walk_schema
 
-from calwebbd.stages.exposure import (
-    Dark,
-    Exposure,
-    GuideStar,
-    Header,
-    Image,
-    Mosaic,
-    Plane,
-    Ramp,
-    SegmentFits,
-    Table,
-    Value,
-)
+from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic, Ramp, Table, Value
 from calwebbd.stages.fits.output import write_hdus
 from calwebbd.stages.fits.read import GUIDE_STAR_TABLES
+from calwebbd.stages.products import Dark, GuideStar, Plane, SegmentFits
 from calwebbd.stages.scratch import Cube
 
 RAMP = {"sci": "data"} | {name: name for name in ("pixeldq", "groupdq", "zeroframe", "refout")}

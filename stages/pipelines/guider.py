@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from calwebbd.stages.exposure import Exposure, GuideStar
+from calwebbd.stages.exposure import Exposure
+from calwebbd.stages.products import GuideStar
 from calwebbd.stages.run import Run
 from calwebbd.stages.step import pipeline
 from calwebbd.stages.steps.dq_init import dq_init

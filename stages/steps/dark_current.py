@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages.exposure import Dark, Float, Header, Ramp
+from calwebbd.stages.exposure import Float, Header, Ramp
 from calwebbd.stages.fits.read import read_header
 from calwebbd.stages.kernels import in_threads
+from calwebbd.stages.products import Dark
 from calwebbd.stages.readout import first_integration
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step

@@ -9,8 +9,9 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import GroupDQ, GuideStar, PixelDQ, Ramp
+from calwebbd.stages.exposure import GroupDQ, PixelDQ, Ramp
 from calwebbd.stages.fits.arrays import open_fits, read_array
+from calwebbd.stages.products import GuideStar
 from calwebbd.stages.references import References
 from calwebbd.stages.step import step
 from calwebbd.stages.superstripes import each_superstripe

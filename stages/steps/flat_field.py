@@ -9,8 +9,9 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.errors import ReferenceMissing
-from calwebbd.stages.exposure import Exposure, Float, GuideStar, Image, PixelDQ
+from calwebbd.stages.exposure import Exposure, Float, Image, PixelDQ
 from calwebbd.stages.masking import match_nans_and_flags
+from calwebbd.stages.products import GuideStar
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.stripes import window

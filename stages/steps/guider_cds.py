@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import Float, GuideStar
+from calwebbd.stages.exposure import Float
+from calwebbd.stages.products import GuideStar
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import NoParams, step
 

@@ -10,7 +10,8 @@ import numpy as np
 from astropy.io import fits
 
 from calwebbd.stages import flags
-from calwebbd.stages.exposure import GuideStar, Header
+from calwebbd.stages.exposure import Header
+from calwebbd.stages.products import GuideStar
 from calwebbd.stages.simulate import mappings
 
 FLIGHT = Path(__file__).parents[1] / "data/fgs/jw01019001001_gs-acq1_2022117003102_uncal.fits"

@@ -10,15 +10,8 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError, ParameterError
-from calwebbd.stages.exposure import (
-    Exposure,
-    Float,
-    Header,
-    Image,
-    Plane,
-    Ramp,
-    SegmentFits,
-)
+from calwebbd.stages.exposure import Exposure, Float, Header, Image, Ramp
+from calwebbd.stages.products import Plane, SegmentFits
 from calwebbd.stages.readout import is_miri
 from calwebbd.stages.references import References
 from calwebbd.stages.step import step

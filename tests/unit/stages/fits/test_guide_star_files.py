@@ -11,10 +11,10 @@ from guide_stars import make_guide_star
 from stdatamodels.jwst import datamodels
 
 from calwebbd.stages.errors import InputError
-from calwebbd.stages.exposure import GuideStar
 from calwebbd.stages.fits import read_guide_star
 from calwebbd.stages.fits.read import GUIDE_STAR_TABLES
 from calwebbd.stages.fits.write import write
+from calwebbd.stages.products import GuideStar
 
 
 def rows(name: str, number: int) -> np.ndarray:

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as arrays
 
 from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError, ReferenceMissing
-from calwebbd.stages.exposure import GuideStar, Subarray
+from calwebbd.stages.exposure import Subarray
+from calwebbd.stages.products import GuideStar
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.dq_init import dq_init

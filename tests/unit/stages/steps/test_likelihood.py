@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
 
-from calwebbd.stages.exposure import Plane
 from calwebbd.stages.flags import DEAD, DO_NOT_USE, JUMP_DET, PERSISTENCE, SATURATED
 from calwebbd.stages.kernels import likelihood
+from calwebbd.stages.products import Plane
 from calwebbd.stages.references import References
 from calwebbd.stages.steps.ramp_fit import Slopes, Times, fit_likelihood, fit_slopes, ramp_fit, regular_reads
 from calwebbd.stages.steps.ramp_fit.likelihood import timing_table

@@ -9,7 +9,7 @@ from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
 from stdatamodels.jwst import datamodels
 
 from calwebbd.stages.errors import InputError, ParameterError
-from calwebbd.stages.exposure import Ramp, SegmentFits
+from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.fits.write import write
 from calwebbd.stages.flags import (
     AD_FLOOR,
@@ -23,6 +23,7 @@ from calwebbd.stages.flags import (
     SATURATED,
 )
 from calwebbd.stages.kernels import ramps
+from calwebbd.stages.products import SegmentFits
 from calwebbd.stages.references import References
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.steps.gain_scale import gain_scale
