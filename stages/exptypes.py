@@ -31,12 +31,15 @@ SCIENCE = {
     **dict.fromkeys(("NRS_FIXEDSLIT", "NRS_IFU", "NRS_MSASPEC"), ("spec2", "spec3")),
     **dict.fromkeys(("NRC_TSGRISM", "NRS_BRIGHTOBJ"), ("spec2", "tso3")),
 }
-#: acquisitions, focus and other images: they end with stage 2
-ACQUISITIONS = frozenset(
-    {"MIR_CORONCAL", "MIR_TACONFIRM", "MIR_TACQ", "NIS_TACONFIRM", "NIS_TACQ", "NRC_TACONFIRM", "NRC_TACQ"}
-    | {"NRS_CONFIRM", "NRS_IMAGE", "NRS_MIMF", "NRS_MSATA", "NRS_TACONFIRM", "NRS_TACQ", "NRS_TASLIT"}
-    | {"NRS_VERIFY", "NRS_WATA", "FGS_FOCUS", "NIS_FOCUS", "NRC_FOCUS", "NRS_FOCUS"}
+TARGET_ACQUISITIONS = frozenset(
+    {"MIR_TACONFIRM", "MIR_TACQ", "NIS_TACONFIRM", "NIS_TACQ", "NRC_TACONFIRM", "NRC_TACQ", "NRS_CONFIRM"}
+    | {"NRS_MSATA", "NRS_TACONFIRM", "NRS_TACQ", "NRS_TASLIT", "NRS_VERIFY", "NRS_WATA"}
 )
+#: acquisitions, focus and other images: they end with stage 2
+ACQUISITIONS = TARGET_ACQUISITIONS | {
+    *("MIR_CORONCAL", "NRS_IMAGE", "NRS_MIMF"),
+    *("FGS_FOCUS", "NIS_FOCUS", "NRC_FOCUS", "NRS_FOCUS"),
+}
 LAMPS = frozenset({"NRS_AUTOFLAT", "NRS_AUTOWAVE", "NRS_LAMP"})
 #: flats, lamps and external calibration: they end with stage 1
 CALIBRATIONS = frozenset(
@@ -134,12 +137,15 @@ def pipeline_for(header: Header, kind: str) -> Route:
     return Route(pipeline)
 
 
+def occulted(detector: str, mask: str, subarray: str) -> bool:
+    """Whether a coronagraph's target is on the detector; of full-frame short-wave NIRCam on one only."""
+    free = {"MASKBAR": {"NRCA1", "NRCA2", "NRCA3"}, "MASKRND": {"NRCA1", "NRCA3", "NRCA4"}}
+    return not (subarray.upper() == "FULL" and detector.upper() in free.get(mask.upper(), set()))
+
+
 def _full(header: Header) -> bool:
     return text(header, "SUBARRAY").upper() == "FULL"
 
 
 def _occulted(header: Header) -> bool:
-    """Whether the detector has the coronagraph's target on it; of short-wave NIRCam one has."""
-    mask, detector = text(header, "PUPIL").upper(), text(header, "DETECTOR").upper()
-    free = {"MASKBAR": {"NRCA1", "NRCA2", "NRCA3"}, "MASKRND": {"NRCA1", "NRCA3", "NRCA4"}}
-    return not (_full(header) and detector in free.get(mask, set()))
+    return occulted(text(header, "DETECTOR"), text(header, "PUPIL"), text(header, "SUBARRAY"))

@@ -1,7 +1,8 @@
 """Associations: which exposures make which product.
 
-`asn` reads and writes ``*_asn.json`` files, `level2` and `level3` form associations
-from headers, `complete` tells from headers when all members are there.
+`asn` reads and writes ``*_asn.json`` files; `generate` makes all associations of a pool by
+the rules of `rules2` and `rules3`. `level2` and `level3` ask the same rules about single
+headers, as the service needs it, and `complete` tells from headers when all members are there.
 """
 
 from calwebbd.stages.associations.asn import (

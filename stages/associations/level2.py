@@ -5,8 +5,9 @@ dropped into the folder brings them.
 """
 
 from calwebbd.stages.associations.asn import Association, Member, Product
-from calwebbd.stages.exptypes import ACQUISITIONS, exp_type, in_series, is_wavefront, stage2
-from calwebbd.stages.header import Header, flag, text
+from calwebbd.stages.associations.pool import row_of
+from calwebbd.stages.associations.rules2 import RULES
+from calwebbd.stages.header import Header, text
 from calwebbd.stages.names import split_suffix
 
 
@@ -15,29 +16,19 @@ def level2_asn(header: Header, file_name: str) -> Association | None:
 
     The product has the file's name without its suffix (specification associations §6, §7).
     """
-    if stage2(header) != "image2":
+    root, _, suffix = split_suffix(file_name)
+    row = row_of(header, root)
+    rules = [rule for rule in RULES if rule.takes(row) and rule.part(row) == "science"]
+    same_kind = [rule for rule in rules if rule.by_integration(row) == (suffix == "rateints")]
+    if not rules:
         return None
-    product = Product(split_suffix(file_name)[0], (Member(file_name, "science"),))
+    rule = (same_kind or rules)[-1]
     return Association(
-        asn_type="tso-image2" if in_series(header) else "image2",
-        asn_rule=f"candidate_{_rule(header)}",
+        asn_type=rule.asn_type,
+        asn_rule=f"candidate_{rule.name}",
         program=text(header, "PROGRAM").zfill(5),
-        constraints=f"exp_type {exp_type(header)}",
+        constraints="\n".join(rule.said(row)),
         asn_id=f"o{text(header, 'OBSERVTN').zfill(3)}",
         target="1",
-        products=(product,),
+        products=(Product(root, (Member(file_name, "science"),)),),
     )
-
-
-def _rule(header: Header) -> str:
-    kind = exp_type(header)
-    if is_wavefront(header):
-        return "Asn_Lv2WFSC"
-    if kind == "FGS_FOCUS":
-        return "Asn_Lv2FGS"
-    if kind in ACQUISITIONS - {"NRS_MIMF"}:
-        return "Asn_Lv2ImageNonScience"
-    if in_series(header):
-        return "Asn_Lv2ImageTSO"
-    special = flag(header, "BKGDTARG") or flag(header, "IS_PSF")
-    return "Asn_Lv2ImageSpecial" if special else "Asn_Lv2Image"

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from calwebbd.stages.associations.asn import UNDEGRADED, Association, Member, Product
+from calwebbd.stages.associations.pool import row_of
+from calwebbd.stages.associations.rules3 import RULES
 from calwebbd.stages.exptypes import stage3
-from calwebbd.stages.header import Header, flag, text
+from calwebbd.stages.header import Header, text
 from calwebbd.stages.names import level3_name, level3_optics
 
 #: The archive numbers targets as the proposal does, which no header repeats. An observation
@@ -43,16 +45,16 @@ def level3_key(header: Header) -> GroupKey | None:
     Background fields make products of their own; images of a PSF star make none.
     Detectors, modules, dithers, visits and segments all join.
     """
-    pipeline = stage3(header)
-    program, observation = text(header, "PROGRAM"), text(header, "OBSERVTN")
-    if pipeline != "image3" or flag(header, "IS_PSF"):
+    observation, row = text(header, "OBSERVTN"), row_of(header, "")
+    if stage3(header) != "image3" or not observation:
         return None
-    if not program or not observation:
+    rule = next((rule for rule in RULES if rule.belongs(row) and rule.part(row) == "science"), None)
+    if rule is None:
         return None
     return GroupKey(
-        asn_type=pipeline,
-        rule="Asn_Lv3ImageBackground" if flag(header, "BKGDTARG") else "Asn_Lv3Image",
-        program=program.zfill(5),
+        asn_type=rule.asn_type,
+        rule=rule.name,
+        program=text(header, "PROGRAM").zfill(5),
         candidate=f"o{observation.zfill(3)}",
         instrument=text(header, "INSTRUME").lower(),
         filter=text(header, "FILTER").lower(),
