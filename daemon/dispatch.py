@@ -20,7 +20,14 @@ from calwebbd.queues.groups import Clocks, Group, judge
 from calwebbd.queues.job import Job, State
 from calwebbd.queues.retry import Failure
 from calwebbd.queues.store import Store
-from calwebbd.stages.associations import Association, GroupKey, asn_file_name, completeness, make_asn
+from calwebbd.stages.associations import (
+    Association,
+    GroupKey,
+    asn_file_name,
+    completeness,
+    level3_key,
+    make_asn,
+)
 from calwebbd.stages.exptypes import PIPELINES
 
 
@@ -131,7 +138,8 @@ class Dispatch:
             with self.store.transaction():
                 self.store.fire(group.name, verdict.reason, now)
                 work = self._listed(group) if group.listed else self._collected(group)
-                self._put(work, [work.header] * len(work.inputs), now, reason=verdict.reason)
+                headers, feeds = [work.header] * len(work.inputs), self._fed_by(work)
+                self._put(work, headers, now, feeds=feeds, reason=verdict.reason)
             fired = True
         return fired
 
@@ -140,12 +148,16 @@ class Dispatch:
         value = encode(Input(known.path, known.sha256))
         step = follow(known.kind, known.header)
         feeds = self._join(step.group, known, now) if step.group and self.terms.level3 else ""
-        for group in self.store.awaiting(known.path.name):
+        waiting = self.store.awaiting(known.path.name)
+        for group in waiting:
             self.store.satisfy(group, known.path.name, value, now)
+        subject = member_name(known.path.name).removesuffix("_cal.fits")
         if step.pipeline is None:
             self.records.note(known.path, step.reason)
             return
-        subject = member_name(known.path.name).removesuffix("_cal.fits")
+        if f"{step.pipeline}:{subject}" in waiting:
+            self.records.note(known.path, "an association makes its product, with the other members")
+            return
         source = (Input(known.path, known.sha256),)
         self._put(self._work(step.pipeline, subject, source, known.header), [known.header], now, feeds=feeds)
 
@@ -209,6 +221,11 @@ class Dispatch:
         name = asn_file_name(asn, self.store.ordinal(group.name, alike))
         changes = {"asn": msgspec.to_builtins(asn), "asn_name": name, "made": True}
         return msgspec.structs.replace(work, **changes)
+
+    def _fed_by(self, work: Work) -> str:
+        """The group that waits for what an association of stage 2 makes."""
+        key = level3_key(work.header) if work.stage == 2 and self.terms.level3 else None
+        return f"{key.asn_type}:{key.product_name}" if key else ""
 
     def _header(self, name: str) -> dict[str, Any]:
         found = self.records.named(name)

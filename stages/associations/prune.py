@@ -14,7 +14,8 @@ from calwebbd.stages.associations.rules import Draft
 def prune(drafts: Iterable[Draft]) -> list[Draft]:
     """The drafts to keep, the last of the highest candidate (o… > c… > a…) first."""
     kept: dict[frozenset[tuple[str, str]], Draft] = {}
-    for draft in sorted([*drafts][::-1], key=lambda draft: draft.candidate.id, reverse=True):
+    ordered = sorted(drafts, key=lambda draft: draft.candidate.id)
+    for draft in reversed(ordered):
         kept.setdefault(frozenset((m.expname, m.exptype) for m in draft.members), draft)
     products = defaultdict(list)
     for draft in kept.values():

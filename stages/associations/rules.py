@@ -32,8 +32,8 @@ class Rule(ABC):
 
     def said(self, row: Row) -> Iterator[str]:
         """What the row's association is bound to, in words."""
-        for columns, found in zip(self.alike, self.key(row), strict=True):
-            if found:
+        for columns in self.alike:
+            if found := value(row, *columns):
                 yield f"{'|'.join(columns)} {found}"
 
     @abstractmethod

@@ -5,7 +5,7 @@ exposure may be taken by several rules; of equal associations `prune` keeps the 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from calwebbd.stages.associations.asn import Member
@@ -26,8 +26,14 @@ from calwebbd.stages.names import split_suffix
 BASE: tuple[Columns, ...] = (("program",), ("tsovisit",))
 MODE: tuple[Columns, ...] = (
     *BASE,
-    *(("exp_type",), ("instrume",), ("detector",), ("filter", "band"), ("pupil", "grating")),
-    *(("fxd_slit",), ("subarray",), ("channel",)),
+    ("exp_type",),
+    ("instrume",),
+    ("detector",),
+    ("filter", "band"),
+    ("pupil", "grating"),
+    ("fxd_slit",),
+    ("subarray",),
+    ("channel",),
 )
 
 
@@ -61,76 +67,72 @@ class Level2(Rule):
         return draft.rows[0].get("targetid", "")
 
 
-def of(*kinds: str) -> Callable[[Row], bool]:
-    return lambda row: exp_type(row) in kinds
-
-
-def both(*tests: Callable[[Row], bool]) -> Callable[[Row], bool]:
-    return lambda row: all(test(row) for test in tests)
-
-
 def in_mode(row: Row) -> bool:
     """Whether instrument and optical path are known, and let light through."""
     path = value(row, "instrume") and value(row, "detector") and value(row, "filter", "band")
     return bool(path) and value(row, "filter") != "opaque" and not is_wavefront(row)
 
 
+def plain_image(row: Row) -> bool:
+    return _image(row) and in_mode(row) and not is_series(row)
+
+
+def series_image(row: Row) -> bool:
+    return _image(row) and in_mode(row) and is_series(row)
+
+
+def auxiliary_image(row: Row) -> bool:
+    """Of the background or of a PSF star, calibrated for itself too."""
+    return _image(row) and in_mode(row) and bool(value(row, "bkgdtarg", "is_psf"))
+
+
+def wavefront_image(row: Row) -> bool:
+    jitter = value(row, "dms_note") == "wfsc_los_jitter" and exp_type(row) == "NRC_IMAGE"
+    return _image(row) and is_wavefront(row) and not jitter
+
+
+def guider_image(row: Row) -> bool:
+    return exp_type(row) in {"FGS_IMAGE", "FGS_FOCUS"} and not is_wavefront(row)
+
+
 def whole_coronagraph(row: Row) -> bool:
     """Full frame with the target on it: calibrated by integration, and as a whole besides."""
-    return value(row, "subarray") == "full" and bool(value(row, "pupil")) and has_target(row)
+    full = value(row, "subarray") == "full" and bool(value(row, "pupil"))
+    return exp_type(row) == "NRC_CORON" and in_mode(row) and full and has_target(row)
+
+
+def lamp_image(row: Row) -> bool:
+    mirror, mode = value(row, "grating") == "mirror", value(row, "opmode")
+    return exp_type(row) == "NRS_LAMP" and mirror and mode in {"", "image"}
 
 
 def no_science(row: Row) -> bool:
     """Acquisitions, focus and the like, whose images are calibrated all the same."""
-    if role(row) == "target_acquisition" or exp_type(row) in NON_SCIENCE:
-        return True
-    return (exp_type(row), value(row, "msastate"), value(row, "grating")) == (
-        *("NRS_MSASPEC", "primarypark_allopen", "mirror"),
-    )
+    state, grating = value(row, "msastate"), value(row, "grating")
+    shutters = exp_type(row) == "NRS_MSASPEC" and state == "primarypark_allopen" and grating == "mirror"
+    return shutters or role(row) == "target_acquisition" or exp_type(row) in NON_SCIENCE
 
 
-def jitter(row: Row) -> bool:
-    return value(row, "dms_note") == "wfsc_los_jitter" and exp_type(row) == "NRC_IMAGE"
+def _image(row: Row) -> bool:
+    return exp_type(row) in IMAGE2
 
-
-science = of(*IMAGE2)
 
 #: in the order in which they are tried
 RULES = (
     Level2(
         name="Asn_Lv2CoronAsRate",
-        takes=both(of("NRC_CORON"), in_mode, whole_coronagraph),
+        takes=whole_coronagraph,
         alike=MODE,
         backgrounds=True,
         by_integration=is_series,
     ),
-    Level2(name="Asn_Lv2FGS", takes=lambda r: of("FGS_IMAGE", "FGS_FOCUS")(r) and not is_wavefront(r)),
-    Level2(
-        name="Asn_Lv2Image",
-        takes=lambda row: science(row) and in_mode(row) and not is_series(row),
-        alike=MODE,
-        backgrounds=True,
-    ),
+    Level2(name="Asn_Lv2FGS", takes=guider_image),
+    Level2(name="Asn_Lv2Image", takes=plain_image, alike=MODE, backgrounds=True),
     Level2(name="Asn_Lv2ImageNonScience", takes=no_science, special=True),
-    Level2(
-        name="Asn_Lv2ImageSpecial",
-        takes=lambda row: science(row) and in_mode(row) and bool(value(row, "bkgdtarg", "is_psf")),
-        alike=MODE,
-        special=True,
-    ),
-    Level2(
-        name="Asn_Lv2ImageTSO", asn_type="tso-image2", takes=both(science, in_mode, is_series), alike=MODE
-    ),
-    Level2(
-        name="Asn_Lv2NRSLAMPImage",
-        takes=lambda row: (
-            of("NRS_LAMP")(row)
-            and value(row, "grating") == "mirror"
-            and value(row, "opmode") in {"", "image"}
-        ),
-        special=True,
-    ),
-    Level2(name="Asn_Lv2WFSC", takes=lambda row: science(row) and is_wavefront(row) and not jitter(row)),
+    Level2(name="Asn_Lv2ImageSpecial", takes=auxiliary_image, alike=MODE, special=True),
+    Level2(name="Asn_Lv2ImageTSO", asn_type="tso-image2", takes=series_image, alike=MODE),
+    Level2(name="Asn_Lv2NRSLAMPImage", takes=lamp_image, special=True),
+    Level2(name="Asn_Lv2WFSC", takes=wavefront_image),
 )
 
 

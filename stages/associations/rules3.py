@@ -20,7 +20,6 @@ PATH: tuple[Columns, ...] = (
     ("subarray",),
     ("exp_type",),
 )
-TARGETED: tuple[Columns, ...] = (*PATH, ("targetid",), ("visitype",))
 
 #: candidates that mean several observations
 SEVERAL = frozenset({"group", "background", "mosaic"})
@@ -31,7 +30,7 @@ def standard_name(draft: Draft) -> str:
     """As ``jw01234-o001_t001_nircam_clear-f200w-sub320``."""
     row = draft.rows[0]
     optics = level3_optics(*(value(row, *columns) for columns in ELEMENTS))
-    slit = "".join(f"-{name}" for name in sorted({value(r, "fxd_slit") for r in draft.rows} - {""}))
+    slit = f"-{value(row, 'fxd_slit')}" if value(row, "fxd_slit") else ""
     place = draft.program, draft.candidate.id, draft.rule.target(draft), value(row, "instrume")
     return level3_name(*place, optics + slit, value(row, "subarray"))
 
@@ -52,7 +51,7 @@ class Level3(Rule):
     """
 
     asn_type: str = "image3"
-    alike: tuple[Columns, ...] = TARGETED
+    alike: tuple[Columns, ...] = (*PATH, ("visitype",))
     targeted: bool = True
     special: bool = False
     least: int = 1
@@ -78,9 +77,10 @@ class Level3(Rule):
         return self.named(draft)
 
     def target(self, draft: Draft) -> str:
-        row = draft.rows[0]
-        number = "" if not self.targeted or _direct(row) else value(row, "targetid")
-        return f"t{number:0>3}"
+        return f"t{self._target(draft.rows[0]):0>3}"
+
+    def key(self, row: Row) -> tuple[str, ...]:
+        return (*super().key(row), self._target(row))
 
     def belongs(self, row: Row) -> bool:
         """Whether the rule makes an association of the row; acquisitions only join one."""
@@ -88,9 +88,12 @@ class Level3(Rule):
         target = not self.targeted or _direct(row) or value(row, "targetid")
         return bool(there and target) and not value(row, "is_imprt") and self.takes(row)
 
+    def _target(self, row: Row) -> str:
+        return value(row, "targetid") if self.targeted and not _direct(row) else ""
+
 
 def _direct(row: Row) -> bool:
-    """Direct images of pure parallels are of no target."""
+    """Direct images of pure parallels have no target."""
     return bool(_DIRECT.fullmatch(row.get("asn_candidate", "")))
 
 
@@ -127,14 +130,13 @@ RULES = (
     Level3(
         name="Asn_Lv3ImageMosaic",
         takes=sky,
-        alike=(*PATH, ("visitype",)),
         targeted=False,
         kinds=lambda kind: kind == "mosaic",
     ),
     Level3(
         name="Asn_Lv3NRCCoronImage",
         takes=short_coronagraph,
-        alike=(*PATH, ("targetid",), ("channel",)),
+        alike=(*PATH, ("channel",)),
         by_integration=lambda row: False,
         named=lambda draft: f"{standard_name(draft)}-image3",
     ),
@@ -142,7 +144,7 @@ RULES = (
         name="Asn_Lv3WFSCMB",
         asn_type="wfs-image3",
         takes=dithered_pair,
-        alike=(*PATH, ("targetid",), ("detector",), ("obs_id",), ("act_id",)),
+        alike=(*PATH, ("detector",), ("obs_id",), ("act_id",)),
         least=2,
         kinds=lambda kind: kind != "group",
         named=pair_name,

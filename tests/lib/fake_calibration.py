@@ -105,15 +105,15 @@ def calibrate(
 ) -> list[Outcome]:
     """Say what was done to which data, in the product and its name."""
     report("copy", "start")
-    if pipeline == "image3":
+    suffixes = {"detector1": ("rate", "rateints"), "image2": ("cal",), "image3": ("i2d",)}[pipeline]
+    if file.suffix == ".json":
         asn = load_asn(file)
         (product,) = asn.products
         parts = [read(file.parent / member.expname) for member in product.members]
-        root, suffixes = product.name, ("i2d",)
+        root = product.name
     else:
         parts = [read(file)]
         root = split_suffix(file.name)[0]
-        suffixes = ("rate", "rateints") if pipeline == "detector1" else ("cal",)
     header = parts[0]["header"]
     if header.get("AT", pipeline) == pipeline:
         _suffer(header.get("DO", ""), file)

@@ -248,6 +248,22 @@ def test_a_dropped_association_makes_its_product_of_just_its_members(config: Con
     assert fake.read(config.folders.output / MOSAIC)["data"].count("light") == 3
 
 
+def test_an_association_of_stage_2_brings_a_background(config: Config) -> None:
+    fake.expose(incoming(config), 1, text="light")
+    fake.expose(incoming(config), 2, text="sky", OBSERVTN="002", BKGDTARG=True)
+    roles = {1: "science", 2: "background"}
+    members = [{"expname": fake.name(n, suffix="rate"), "exptype": role} for n, role in roles.items()]
+    product = {"name": fake.name(1).removesuffix("_uncal.fits"), "members": members}
+    asn = {"asn_type": "image2", "asn_id": "c1000", "products": [product]}
+    (incoming(config) / "jw01234-c1000_image2_00001_asn.json").write_text(json.dumps(asn))
+    run_once(config)
+    assert (
+        fake.read(config.folders.output / fake.name(1, suffix="cal"))["data"] == "cal(rate(light)+rate(sky))"
+    )
+    assert fake.read(config.folders.output / fake.name(2, suffix="cal"))["data"] == "cal(rate(sky))"
+    assert fake.read(config.folders.output / MOSAIC)["data"] == "i2d(cal(rate(light)+rate(sky)))"
+
+
 def test_an_association_that_comes_after_its_members_finds_them(config: Config) -> None:
     fake.expose(incoming(config), 1)
     run_once(config)
