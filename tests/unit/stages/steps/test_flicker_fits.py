@@ -198,6 +198,15 @@ def test_sections_without_enough_pixels_have_no_noise() -> None:
     assert (sections.model_sections(fitted, (40, 64)) == 0).all()
 
 
+def test_a_gap_between_lines_stays_bounded() -> None:
+    """A plain inverse in single precision gives 2e5 here."""
+    lines, mask = noise(110, 32), np.ones((110, 32), bool)
+    mask[20:60] = False
+    fitted = sections.fit_sections(lines, mask, sections.Band())
+    assert fitted is not None
+    assert np.abs(sections.model_sections(fitted, lines.shape)).max() < 100
+
+
 def test_outliers_go_with_their_neighbours() -> None:
     lines = noise(9, 9)
     lines[4, 4] = 100
