@@ -11,7 +11,7 @@ from calwebbd.stages.memory import peak_mb
 from calwebbd.stages.names import KEYWORDS as NAMING
 from calwebbd.stages.names import split_suffix
 
-STAGES = {"guider": 1, "dark": 1, "detector1": 1, "image2": 2, "image3": 3}
+STAGES = {"guider": 1, "dark": 1, "detector1": 1, "image2": 2, "image3": 3, "wfs-image3": 3}
 
 _ASKED_FOR = """
 BAND BKGDTARG CHANNEL CORONMSK DATE-OBS DETECTOR DMS_NOTE EXPCOUNT EXP_TYPE EXSEGNUM EXSEGTOT FILTER

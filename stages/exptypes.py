@@ -126,8 +126,8 @@ def pipeline_for(header: Header, kind: str) -> Route:
         pipeline = stage2(header)
     elif kind in {"cal", "calints"}:
         pipeline = stage3(header)
-        if pipeline == "image3" and kind != "cal":
-            return Route(None, f"calwebb_image3 takes cal products, not {kind}")
+        if pipeline in {"image3", "wfs-image3"} and kind != "cal":
+            return Route(None, f"calwebb_{pipeline} takes cal products, not {kind}")
     else:
         return Route(None, f"no pipeline starts from {kind} products")
     if pipeline is None:

@@ -140,11 +140,12 @@ def pipeline(
     combines: bool = False,
     chosen: Callable[[Any], Sequence[Step]] | None = None,
     params: type = NoParams,
+    name: str | None = None,
 ) -> Callable[[Callable[..., Any]], Pipeline]:
-    """Declare the function below as the pipeline of its name."""
+    """Declare the function below as a pipeline; its name is the pipeline's unless `name` says otherwise."""
 
     def declare(function: Callable[..., Any]) -> Pipeline:
-        name = function.__name__
-        return Pipeline(name, reads, writes, steps, function, lacking or {}, combines, chosen, params)
+        called = name or function.__name__
+        return Pipeline(called, reads, writes, steps, function, lacking or {}, combines, chosen, params)
 
     return declare

@@ -44,8 +44,9 @@ class Association(Struct, frozen=True, kw_only=True):
 
     @property
     def pipeline(self) -> str:
-        """That makes the products, by asn_type: image2 for image2 and tso-image2, and so on."""
-        return self.asn_type.lower().removeprefix("tso-").removeprefix("nrslamp-")
+        """That makes the products, by asn_type: image2 for image2, tso-image2 and wfs-image2, and so on."""
+        plain = self.asn_type.lower().removeprefix("tso-").removeprefix("nrslamp-")
+        return plain.replace("wfs-image2", "image2")
 
 
 def load_asn(path: Path) -> Association:

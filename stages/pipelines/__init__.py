@@ -8,7 +8,7 @@ from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.step import Pipeline
 
 #: in the order in which an exposure meets them
-NAMES = ("guider", "dark", "detector1", "image2", "image3")
+NAMES = ("guider", "dark", "detector1", "image2", "image3", "wfs-image3")
 
 
 def load(name: str) -> Pipeline:
@@ -16,7 +16,8 @@ def load(name: str) -> Pipeline:
     plain = name.removeprefix("calwebb_")
     if plain not in NAMES:
         raise ParameterError(f"there is no pipeline {name!r}, only {', '.join(NAMES)}")
-    loaded = getattr(import_module(f"{__name__}.{plain}"), plain)
+    module = plain.replace("-", "_")
+    loaded = getattr(import_module(f"{__name__}.{module}"), module)
     if not isinstance(loaded, Pipeline):
         raise TypeError(f"{plain} is not declared as a pipeline")
     return loaded

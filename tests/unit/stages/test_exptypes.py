@@ -54,7 +54,8 @@ def test_a_miri_image_of_a_time_series_visit_goes_to_tso3():
 
 
 def test_wavefront_images_are_combined_in_pairs():
-    assert stage3(header("NRC_IMAGE", VISITYPE="PRIME_WFSC_ROUTINE")) == "wfs-image3"
+    wavefront = header("NRC_IMAGE", VISITYPE="PRIME_WFSC_ROUTINE")
+    assert stage3(wavefront) == pipeline_for(wavefront, "cal").pipeline == "wfs-image3"
 
 
 def test_one_integration_is_no_time_series():
