@@ -83,6 +83,7 @@ class Task:
 
     separator : what joins the name and the suffixes of its products; a hyphen for some guide stars
     groups : of files for which the association names another group than their keywords do
+    others : files of the association that are not science, by role: background, imprint, …
     """
 
     name: str
@@ -91,6 +92,7 @@ class Task:
     asn_file: str = ""
     separator: str = "_"
     groups: Mapping[Path, str] = field(default_factory=dict)
+    others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
     def keywords(self) -> dict[str, str]:
         """By which a product names its association."""
@@ -146,10 +148,12 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
     context = crds.literal_context(options.context)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     with scratch.folder(options.output_dir):
-        exposures = [_read(path, pipeline, task) for path in task.science]
+        science = task.science if pipeline.combines else task.science[:1]
+        exposures = [_read(path, pipeline, task) for path in science]
         run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
         writer = _Writer(task, context, options.output_dir)
         run.save = writer.write
+        run.others = task.others
         if options.save_steps:
             run.keep = writer.keep
         run.record_lacking(exposures)
@@ -174,9 +178,13 @@ def _tasks(file: Path, asn: Association | None) -> Iterator[Task]:
         yield Task(name, (file,), separator=separator)
         return
     for product in asn.products:
-        members = {member_path(file.parent, m): m for m in product.members if m.exptype == "science"}
-        groups = {path: m.group_id for path, m in members.items() if isinstance(m.group_id, str)}
-        yield Task(product.name, tuple(members), asn, file.name, groups=groups)
+        members = [(member_path(file.parent, m), m) for m in product.members]
+        groups = {path: m.group_id for path, m in members if isinstance(m.group_id, str)}
+        roles: dict[str, list[Path]] = {}
+        for path, member in members:
+            roles.setdefault(member.exptype, []).append(path)
+        science = tuple(dict.fromkeys(roles.pop("science")))
+        yield Task(product.name, science, asn, file.name, groups=groups, others=roles)
 
 
 def _of_association(asn: Association) -> str | None:
@@ -268,6 +276,8 @@ class _Writer:
     def _name(self, suffix: str) -> str:
         if suffix.endswith(".fits"):
             return suffix if Path(suffix).is_absolute() else Path(suffix).name
+        if "{suffix}" in self.task.name:  # of wavefront sensing
+            return self.task.name.replace("{suffix}", suffix) + ".fits"
         return product_path(Path(f"{self.task.name}{self.task.separator}uncal"), suffix).name
 
     def keep(self, step: Step, result: Any) -> None:

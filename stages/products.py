@@ -43,10 +43,13 @@ class GuideStar(Exposure):
 
 @dataclass(eq=False)
 class Plane(Exposure):
-    """An image without errors and flags, that a step made beside its result.
+    """An image that a step made beside its result, or a reference as it used it.
 
-    sci : (ny, nx)
+    sci : (ny, nx); err, dq : as sci, if it has any
     """
+
+    err: Float | None = None
+    dq: PixelDQ | None = None
 
 
 @dataclass(eq=False)

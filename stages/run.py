@@ -52,6 +52,7 @@ class Run:
     keep : called with (step, result) after each step that changed something, for ``--save-steps``
     save : writes a product, by suffix, that the next step would change
     byproducts : what steps made beside their results, by suffix
+    others : files of the association that are not science, by role: background, imprint, …
     """
 
     pipeline: Pipeline
@@ -64,6 +65,7 @@ class Run:
     save: Callable[[str, Exposure], None] = lambda suffix, product: None
     records: list[StepRecord] = field(default_factory=list)
     byproducts: dict[str, Exposure] = field(default_factory=dict)
+    others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     _settings: list[Layer] | None = None
 
     def record_lacking(self, exposures: Iterable[Exposure]) -> None:
@@ -117,7 +119,7 @@ class Run:
         """
         self.report(step.name, "start")
         start = time.perf_counter()
-        settings = effective(step, self.all_layers())
+        settings = self.settings(step)
         files: dict[str, str | None] = {}
         references = References({}, _first(exposure).subarray)
         status: Status = "COMPLETE"
@@ -163,6 +165,10 @@ class Run:
         wanted = [k for k in step.references + step.optional if k not in settings.overrides]
         files: dict[str, str | None] = dict(settings.overrides)
         return files | crds.best_references(self.header, wanted, self.context, step.optional)
+
+    def settings(self, step: Step) -> Effective:
+        """What a step runs with."""
+        return effective(step, self.all_layers())
 
     def all_layers(self) -> list[Layer]:
         """The parameter references of this exposure, then the caller's layers."""

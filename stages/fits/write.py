@@ -30,6 +30,7 @@ RAMP = {"sci": "data"} | {name: name for name in ("pixeldq", "groupdq", "zerofra
 FITTED = ("err", "dq", "var_poisson", "var_rnoise", "var_flat", "area", "int_times", "int_times_stripe")
 IMAGE = {"sci": "data"} | {name: name for name in FITTED}
 DARK = {"sci": "data", "dq": "dq"}
+PLANE = {"sci": "data", "err": "err", "dq": "dq"}
 GUIDE_STAR = {"sci": "data"} | {name: name for name in ("err", "dq", *GUIDE_STAR_TABLES)}
 MOSAIC = {"sci": "data"} | {
     name: name for name in ("err", "wht", "con", "var_poisson", "var_rnoise", "var_flat", "dq", "hdrtab")
@@ -99,7 +100,7 @@ def _model(product: Exposure) -> tuple[type, dict[str, str]]:
             return datamodels.CubeModel, IMAGE
         return (datamodels.IFUImageModel if _is_ifu(product.header) else datamodels.ImageModel), IMAGE
     if isinstance(product, Plane):
-        return datamodels.ImageModel, {"sci": "data"}
+        return datamodels.ImageModel, PLANE
     if isinstance(product, SegmentFits):
         return datamodels.RampFitOutputModel, SEGMENT_FITS
     if isinstance(product, Dark):

@@ -6,6 +6,7 @@ from calwebbd.stages.exposure import Exposure, Image
 from calwebbd.stages.run import Run
 from calwebbd.stages.step import pipeline
 from calwebbd.stages.steps.assign_wcs import assign_wcs
+from calwebbd.stages.steps.bkg_subtract import bkg_subtract
 from calwebbd.stages.steps.flat_field import flat_field
 from calwebbd.stages.steps.photom import photom
 from calwebbd.stages.steps.resample import resample
@@ -17,13 +18,12 @@ DIRECT = frozenset({"MIR_IMAGE", "NRC_IMAGE", "NIS_IMAGE", "FGS_IMAGE"})
 
 @pipeline(
     reads=("rate", "rateints"),
-    writes=("cal", "calints", "i2d"),
-    steps=(*IMAGE, resample),
-    lacking={"bkg_subtract": ""},
+    writes=("cal", "calints", "i2d", "bsub", "bsubints"),
+    steps=(bkg_subtract, *IMAGE, resample),
 )
 def image2(run: Run, exposure: Image) -> dict[str, Exposure]:
     """Calibrate an exposure, or its integrations, and rectify direct images (specification image2 §1)."""
-    image: Image = run.steps(IMAGE, exposure)
+    image: Image = run.steps(IMAGE, without_background(run, exposure))
     if image.by_integration:
         return {"calints": image}
     products: dict[str, Exposure] = {"cal": image}
@@ -32,3 +32,14 @@ def image2(run: Run, exposure: Image) -> dict[str, Exposure]:
         if rectified is not image:  # not skipped
             products["i2d"] = rectified
     return products
+
+
+def without_background(run: Run, image: Image) -> Image:
+    """The exposure less the background members of its association, if it has any."""
+    members, params = run.others.get("background", ()), run.settings(bkg_subtract).values
+    if not members and not params.bkg_list:
+        return image
+    image = run.step(bkg_subtract, image, backgrounds=members)
+    if params.save_results and image.header["S_BKDSUB"] == "COMPLETE":
+        run.save("bsubints" if image.by_integration else "bsub", image)
+    return image

@@ -11,7 +11,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.errors import ReferenceMissing
 from calwebbd.stages.exposure import Exposure, Float, Image, PixelDQ
 from calwebbd.stages.masking import match_nans_and_flags
-from calwebbd.stages.products import GuideStar
+from calwebbd.stages.products import GuideStar, Plane
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.stripes import window
@@ -21,6 +21,7 @@ from calwebbd.stages.stripes import window
 class FlatFieldParams:
     user_supplied_flat: str | None = None  #: file to use in place of the reference
     inverse: bool = False  #: multiply by the flat, to undo the step
+    save_interpolated_flat: bool = False  #: write the flat as it is used, as ``interpolatedflat``
 
 
 def usable_flat(flat: Float, dq: PixelDQ) -> tuple[Float, PixelDQ]:
@@ -104,6 +105,8 @@ def flat_field(
         raise Skip(f"the flat {reference.path.name} is smaller than the exposure")
     flat, dq = usable_flat(reference.floats("SCI"), reference.dq())
     flat_err = reference.floats("ERR")
+    if params.save_interpolated_flat:
+        image.byproducts["interpolatedflat"] = Plane(image.header.copy(), flat, flat_err, dq)
     image.dq |= dq
     if isinstance(image, GuideStar):
         apply_flat_to_guide_star(image, flat, flat_err, inverse=params.inverse)

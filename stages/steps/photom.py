@@ -12,7 +12,7 @@ from calwebbd.stages.errors import InputError, ReferenceMissing
 from calwebbd.stages.exposure import Header, Image, Table
 from calwebbd.stages.masking import match_nans_and_flags
 from calwebbd.stages.references import Reference, References
-from calwebbd.stages.step import step
+from calwebbd.stages.step import Skip, step
 
 UJY_PER_ARCSEC2 = (u.MJy / u.sr).to(u.uJy / u.arcsec**2)  #: in 1 MJy/sr
 Factor = np.float32 | np.float64
@@ -37,6 +37,24 @@ def find_row(table: Table, wanted: Mapping[str, str]) -> int | None:
     if len(rows) > 1:
         raise ReferenceMissing(f"the photom reference has {len(rows)} rows for {dict(wanted)}")
     return int(rows[0]) if len(rows) else None
+
+
+def row_of(table: Table, header: Header) -> int | None:
+    """Index of the row for an exposure's optical elements; None if there is none.
+
+    The guider has but one. Of NIRCam, tables with a column for subarrays have a row for each; of
+    MIRI, there may be one for all, called GENERIC.
+    """
+    instrument, columns = header.text("INSTRUME"), table.dtype.names or ()
+    if instrument == "FGS":
+        return 0
+    if instrument == "MIRI":
+        wanted = {"filter": header.text("FILTER")}
+        own = find_row(table, wanted | {"subarray": header.text("SUBARRAY")})
+        return find_row(table, wanted | {"subarray": "GENERIC"}) if own is None else own
+    keys = {"NIRISS": ("filter", "pupil"), "NIRSPEC": ("filter", "grating")}
+    wheels = keys.get(instrument, ("filter", "pupil", "subarray"))
+    return find_row(table, {key: header.text(key.upper()) for key in wheels if key in columns})
 
 
 def linear(t: float, p: Table) -> np.float32:
@@ -86,8 +104,7 @@ def conversion(reference: Reference, header: Header, params: PhotomParams) -> tu
     """
     table = _lower(reference.table("PHOTOM"))
     columns = table.dtype.names or ()
-    keys = [key for key in ("filter", "pupil", "subarray") if key != "subarray" or key in columns]
-    row = find_row(table, {key: header.text(key.upper()) for key in keys})
+    row = row_of(table, header)
     if row is None:
         return None
     unit = "MJy/sr"
@@ -121,7 +138,8 @@ def scale(image: Image, factor: Factor, *, inverse: bool = False) -> None:
 def photom(image: Image, references: References, params: PhotomParams) -> Image:
     """Apply the flux calibration and attach the map of pixel areas.
 
-    An exposure for whose optical elements the table has no row stays as it is.
+    An exposure for whose optical elements the table has no row stays as it is, and so do
+    NIRISS' integrations, as of aperture masking, but for their areas.
     Source: specification image2 §5.
     """
     area = references.get("area")
@@ -132,6 +150,8 @@ def photom(image: Image, references: References, params: PhotomParams) -> Image:
         image.header.pop(key, None)
         if isinstance(nominal.get(key), float):
             image.header[key] = nominal[key]
+    if image.by_integration and image.header.text("INSTRUME") == "NIRISS":
+        raise Skip("integrations of NIRISS stay in DN/s")
     found = conversion(references["photom"], image.header, params)
     if found is None:
         return image

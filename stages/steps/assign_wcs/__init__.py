@@ -15,7 +15,11 @@ from calwebbd.stages.step import step
 from calwebbd.stages.steps.assign_wcs.imaging import filter_offset, imaging_wcs
 from calwebbd.stages.steps.assign_wcs.sip import SipParams, remove_linear_and_sip, sip_keywords
 
-IMAGING = frozenset({"NRC_IMAGE", "NRC_TSIMAGE", "NRC_CORON", "NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS"})
+IMAGING = frozenset(
+    {"NRC_IMAGE", "NRC_TSIMAGE", "NRC_CORON", "NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS", "FGS_IMAGE"}
+    | {"MIR_IMAGE", "MIR_LYOT", "MIR_4QPM", "MIR_CORONCAL", "MIR_TACQ", "MIR_TACONFIRM", "FGS_FOCUS"}
+    | {"NIS_IMAGE", "NIS_AMI", "NIS_TACQ", "NIS_TACONFIRM", "NIS_FOCUS"}
+)
 #: Types of other modes. Imaging has none of them, and its products say so in R_ keywords.
 OTHER_MODES = (
     *("specwcs", "regions", "wavelengthrange", "camera", "chromcorr", "collimator", "disperser", "fore"),
@@ -37,6 +41,8 @@ def assign_wcs(image: Image, references: References, params: AssignWcsParams) ->
         raise InputError(f"EXP_TYPE {exp_type} is not one that this version gives a WCS")
     if "distortion" not in references:
         raise ReferenceMissing("the distortion reference is N/A for this exposure")
+    if image.header.text("INSTRUME") == "MIRI" and "filteroffset" not in references:
+        raise ReferenceMissing("the filteroffset reference is N/A for this exposure of MIRI")
     rows = references["filteroffset"].tree()["filters"] if "filteroffset" in references else []
     distortion = references["distortion"].tree()["model"]
     image.wcs = imaging_wcs(image.header, image.subarray, distortion, filter_offset(rows, image.header))

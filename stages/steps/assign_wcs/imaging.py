@@ -73,11 +73,13 @@ def array_box(ny: int, nx: int) -> Box:
 def filter_offset(rows: Sequence[Mapping[str, Any]], header: Header) -> tuple[float, float]:
     """Shift (x, y) of the row for FILTER and PUPIL, pixels; none if there is no such row.
 
-    Raises InputError if there are two.
+    MIRI has no pupil wheel, and its first row for the filter counts. Raises InputError if another
+    instrument has two.
     """
-    wheels = {"filter": header.text("FILTER"), "pupil": header.text("PUPIL")}
-    found = [row for row in rows if all(str(row[k]).upper() == v for k, v in wheels.items())]
-    if len(found) > 1:
+    is_miri = header.text("INSTRUME") == "MIRI"
+    wheels = {key: header.text(key) for key in (("FILTER",) if is_miri else ("FILTER", "PUPIL"))}
+    found = [row for row in rows if all(str(row[k.lower()]).upper() == v for k, v in wheels.items())]
+    if len(found) > 1 and not is_miri:
         raise InputError(f"the filteroffset reference has {len(found)} rows for {wheels}")
     values = [found[0].get(f"{axis}_offset", "N/A") for axis in ("column", "row")] if found else ["N/A"]
     return (0.0, 0.0) if "N/A" in values else (float(values[0]), float(values[1]))

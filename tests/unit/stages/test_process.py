@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from astropy.io import fits
+from images import placed_image
 
-from calwebbd.stages.associations import load_asn, make_asn, write_asn
+from calwebbd.stages.associations import Association, Member, Product, load_asn, make_asn, write_asn
 from calwebbd.stages.associations.level3 import level3_key
 from calwebbd.stages.chain import process_through
 from calwebbd.stages.errors import InputError, ParameterError
+from calwebbd.stages.exposure import Header
 from calwebbd.stages.fits import read_header, read_ramp
+from calwebbd.stages.fits.write import write
 from calwebbd.stages.parameters import Layer, parse_settings
-from calwebbd.stages.process import Options, process
+from calwebbd.stages.process import Options, process, tasks_of
 
 if TYPE_CHECKING:
     from calwebbd.stages.simulate import Simulation
@@ -170,6 +173,39 @@ def test_files_that_no_pipeline_takes_are_refused(uncal: Path, tmp_path: Path) -
         process(tmp_path / "nothing_uncal.fits")
     with pytest.raises(InputError, match="NRC_DREAM has no pipeline that starts from uncal products"):
         process(as_another(uncal, tmp_path, EXP_TYPE="NRC_DREAM"))
+
+
+def test_members_that_are_not_science_are_known_by_their_role(tmp_path: Path) -> None:
+    roles = ("science", "background", "Background", "sourcecat")
+    members = tuple(Member(f"{n}_rate.fits", role) for n, role in enumerate(roles))
+    write_asn(
+        Association(asn_type="tso-image2", products=(Product("one", members),)), tmp_path / "a_asn.json"
+    )
+    pipeline, (task,) = tasks_of(tmp_path / "a_asn.json", None)
+    assert pipeline.name == "image2"
+    assert task.science == (tmp_path / "0_rate.fits",)
+    assert task.others == {
+        "background": [tmp_path / "1_rate.fits", tmp_path / "2_rate.fits"],
+        "sourcecat": [tmp_path / "3_rate.fits"],
+    }
+
+
+def test_a_pair_of_wavefront_images_is_combined_under_the_name_of_its_association(
+    uncal: Path, tmp_path: Path
+) -> None:
+    members = []
+    for n in range(2):
+        image = placed_image(np.full((8, 8), 2 * n), (4 + n, 4), S_WCS="COMPLETE")
+        image.header = Header({**image.header, **read_header(uncal), "SUBSIZE1": 8, "SUBSIZE2": 8})
+        members.append(Member(write(image, tmp_path / f"{n}_cal.fits").name, "science"))
+    name = "jw01234-o001_t001_nircam_clear-f200w-nrca1_{suffix}-02"
+    asn = Association(asn_type="wfs-image3", products=(Product(name, tuple(members)),))
+    write_asn(asn, tmp_path / "a_asn.json")
+    (outcome,) = process(tmp_path / "a_asn.json", output_dir=tmp_path / "out")
+    (product,) = outcome.products
+    assert product.path.name == name.format(suffix="wfscmb") + ".fits"
+    combined = read_header(product.path)
+    assert (combined["S_WFSCOM"], combined["ASNTABLE"]) == ("COMPLETE", "a_asn.json")
 
 
 def as_another(uncal: Path, folder: Path, **keywords: str) -> Path:

@@ -123,6 +123,31 @@ def test_offsets_are_those_of_filter_and_pupil() -> None:
         filter_offset(rows[:1] * 2, Header(FILTER="F200W", PUPIL="CLEAR"))
 
 
+def test_miri_has_no_pupil_wheel_and_its_first_row_counts(tmp_path: Path) -> None:
+    rows = [{"filter": "F770W", "column_offset": n, "row_offset": -n} for n in (1.5, 2.5)]
+    assert filter_offset(rows, Header(INSTRUME="MIRI", FILTER="F770W")) == (1.5, -1.5)
+    image = make_image(np.zeros((NY, NX)), INSTRUME="MIRI", EXP_TYPE="MIR_IMAGE", FILTER="F770W")
+    np.testing.assert_allclose(
+        assign_wcs(image, references(tmp_path, rows)).wcs(3, 3),
+        wcs_of(Header(POINTING))(4.5, 1.5),
+        rtol=1e-15,
+    )
+    with pytest.raises(ReferenceMissing, match="filteroffset"):
+        assign_wcs(image, References({"distortion": tmp_path / "distortion.asdf"}, image.subarray))
+
+
+@pytest.mark.parametrize(
+    ("instrument", "exp_type"),
+    [("NIRISS", "NIS_AMI"), ("FGS", "FGS_FOCUS"), ("NIRCAM", "NRC_TACONFIRM"), ("NIRCAM", "NRC_CORON")],
+)
+def test_images_of_every_kind_have_a_place_integrations_too(
+    tmp_path: Path, instrument: str, exp_type: str
+) -> None:
+    image = make_image(np.zeros((2, NY, NX)), INSTRUME=instrument, EXP_TYPE=exp_type)
+    assigned = assign_wcs(image, references(tmp_path))
+    np.testing.assert_array_equal(assigned.wcs(3, 3), wcs_of(Header(POINTING))(3, 3))
+
+
 def test_the_region_is_that_of_the_outer_corners(tmp_path: Path) -> None:
     image = assigned(tmp_path)
     (region,) = footprints.parse(str(image.header["S_REGION"]))

@@ -101,3 +101,10 @@ def test_a_users_flat_takes_the_place_of_the_reference(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.sci, [[4, 2]])
     with pytest.raises(ReferenceMissing, match="user_supplied_flat"):
         flat_field(image, refs, user_supplied_flat="nowhere.fits")
+
+
+def test_the_flat_can_be_kept_as_it_was_used(tmp_path: Path) -> None:
+    refs = references(reference(tmp_path, [[np.nan, 2]]))
+    image = flat_field(make_image([[1, 2]]), refs, save_interpolated_flat=True)
+    used = image.byproducts["interpolatedflat"]
+    np.testing.assert_array_equal(used.sci, [[1, 2]])

@@ -9,6 +9,7 @@ from images import make_image
 from calwebbd.stages.errors import InputError, ReferenceMissing
 from calwebbd.stages.exposure import Subarray
 from calwebbd.stages.references import References
+from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.photom import photom
 
 Rows = list[tuple[Any, ...]]
@@ -66,6 +67,36 @@ def test_the_row_is_that_of_filter_pupil_and_subarray_in_any_case(tmp_path: Path
     rows = [(*ROW[:2], b"full", 2.0), (b"f200w", b"Clear", b"sub2", 5.0), (b"F444W", b"CLEAR", b"SUB2", 7.0)]
     columns = [*OPTICS, ("SUBARRAY", "S8"), ("PHOTMJSR", "f4")]
     assert photom(make_image([[1, 1]]), references(tmp_path, rows, columns)).sci[0, 0] == 5
+
+
+@pytest.mark.parametrize(
+    ("subarray", "filter", "factor"),
+    [("BRIGHTSKY", "F770W", 5), ("SUB64", "F770W", 2), ("FULL", "F560W", 3), ("SUB64", "F560W", 1)],
+)
+def test_miris_row_is_that_of_its_subarray_or_the_generic_one(
+    tmp_path: Path, subarray: str, filter: str, factor: float
+) -> None:
+    rows = [
+        *((b"F770W", b"GENERIC", 2.0), (b"F770W", b"BRIGHTSKY", 5.0)),
+        *((b"F560W", b"FULL", 3.0), (b"F560W", b"BRIGHTSKY", 7.0)),
+    ]
+    refs = references(tmp_path, rows, [("filter", "S12"), ("subarray", "S15"), ("photmjsr", "f4")])
+    image = make_image([[1, 1]], INSTRUME="MIRI", FILTER=filter, SUBARRAY=subarray)
+    assert photom(image, refs).sci[0, 0] == factor
+
+
+def test_the_guider_has_one_row(tmp_path: Path) -> None:
+    refs = references(tmp_path, [(4.0,)], [("photmjsr", "f4")])
+    assert photom(make_image([[1, 1]], INSTRUME="FGS", FILTER=""), refs).sci[0, 0] == 4
+
+
+def test_nirisss_integrations_stay_in_counts_but_have_their_areas(tmp_path: Path) -> None:
+    image = make_image(np.ones((2, 1, 2)), INSTRUME="NIRISS", BUNIT="DN/s")
+    with pytest.raises(Skip, match="NIRISS"):
+        photom(image, references(tmp_path, [ROW], area=PIXEL))
+    np.testing.assert_array_equal(image.sci, np.ones((2, 1, 2)))
+    np.testing.assert_array_equal(image.area, [[5, 6]])
+    assert image.header["PIXAR_SR"] == 2e-14
 
 
 def test_two_rows_are_an_error(tmp_path: Path) -> None:
