@@ -15,8 +15,9 @@ from typing import Any
 
 from calwebbd.stages import crds, pipelines, scratch
 from calwebbd.stages.associations import Association, load_asn, member_path
+from calwebbd.stages.catalogues import write_catalogue
 from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
-from calwebbd.stages.exposure import Exposure
+from calwebbd.stages.exposure import Catalogue, Exposure
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_guide_star, read_header, read_image, read_ramp
 from calwebbd.stages.groups import GROUP_ID
@@ -255,26 +256,30 @@ class _Writer:
     folder: Path
     written: dict[Path, Written] = field(default_factory=dict)
 
-    def write(self, suffix: str, product: Exposure | Sequence[Exposure]) -> None:
+    def write(self, suffix: str, product: Exposure | Catalogue | Sequence[Exposure]) -> None:
         """One product under the task's name; several under their own, with the association's id.
 
         suffix : or, of a product with a name of its own, its file
         """
         from calwebbd.stages.fits.write import write
 
-        if isinstance(product, Exposure):
+        named: list[tuple[Path, Exposure | Catalogue]]
+        if isinstance(product, (Exposure, Catalogue)):
             named = [(self.folder / self._name(suffix), product)]
         else:
             asn_id = self.task.asn.asn_id if self.task.asn else "a3001"
             named = [(product_path(self.folder / Path(p.file).name, suffix, asn_id), p) for p in product]
         for path, each in named:
-            each.header.update(self._made_by())
-            write(each, path)
+            if isinstance(each, Catalogue):
+                write_catalogue(each, path, self._made_by())
+            else:
+                each.header.update(self._made_by())
+                write(each, path)
             if path.parent == self.folder:  # what was asked for elsewhere is no product
                 self.written[path] = Written(path, Path(suffix).stem)
 
     def _name(self, suffix: str) -> str:
-        if suffix.endswith(".fits"):
+        if suffix.endswith((".fits", ".ecsv")):
             return suffix if Path(suffix).is_absolute() else Path(suffix).name
         if "{suffix}" in self.task.name:  # of wavefront sensing
             return self.task.name.replace("{suffix}", suffix) + ".fits"

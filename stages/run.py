@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from calwebbd.stages import crds
 from calwebbd.stages.errors import CalibrationError, InputError, ReferenceMissing
-from calwebbd.stages.exposure import Exposure, Header, Ramp
+from calwebbd.stages.exposure import Catalogue, Exposure, Header, Ramp
 from calwebbd.stages.parameters import Effective, Layer, effective
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Failed, Pipeline, Skip, Step
@@ -64,7 +64,7 @@ class Run:
     keep: Callable[[Step, Any], None] | None = None
     save: Callable[[str, Exposure], None] = lambda suffix, product: None
     records: list[StepRecord] = field(default_factory=list)
-    byproducts: dict[str, Exposure] = field(default_factory=dict)
+    byproducts: dict[str, Exposure | Catalogue] = field(default_factory=dict)
     others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     _settings: list[Layer] | None = None
 

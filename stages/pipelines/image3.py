@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from calwebbd.stages.exposure import Exposure, Image, Mosaic
+from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic
 from calwebbd.stages.run import Run
-from calwebbd.stages.step import pipeline
+from calwebbd.stages.step import Step, pipeline
+from calwebbd.stages.steps.assign_mtwcs import assign_mtwcs
 from calwebbd.stages.steps.outlier_detection import outlier_detection
 from calwebbd.stages.steps.resample import resample
 from calwebbd.stages.steps.skymatch import skymatch
+from calwebbd.stages.steps.tweakreg import tweakreg
 
-COMPARE = (skymatch, outlier_detection)
-LACKING = {"assign_mtwcs": "", "tweakreg": "S_TWKREG", "source_catalog": ""}
+FIXED = (tweakreg, skymatch, outlier_detection)
+MOVING = (assign_mtwcs, skymatch, outlier_detection)
+LACKING = {"source_catalog": ""}
 
 
-@pipeline(reads=("cal",), writes=("crf", "i2d"), steps=(*COMPARE, resample), lacking=LACKING, combines=True)
+def chosen(header: Header) -> tuple[Step, ...]:
+    """Images of a moving target are put together by where it was, all others by their stars."""
+    return (*(MOVING if header.text("TARGTYPE") == "MOVING" else FIXED), resample)
+
+
+@pipeline(
+    reads=("cal",),
+    writes=("crf", "i2d"),
+    steps=(assign_mtwcs, *FIXED, resample),
+    lacking=LACKING,
+    combines=True,
+    chosen=chosen,
+)
 def image3(run: Run, images: list[Image]) -> dict[str, Exposure | list[Exposure]]:
-    """Match the sky, flag outliers, and combine the images (specification image3 §1).
+    """Align the images, match their sky, flag outliers, and combine them (specification image3 §1).
 
     There are ``crf`` products where outliers were looked for, and a mosaic unless resample is switched off.
     """
-    flagged = run.steps(COMPARE, images)
+    *compare, _ = chosen(images[0].header)
+    flagged = run.steps(compare, images)
     products: dict[str, Exposure | list[Exposure]] = {}
     if flagged[0].header["S_OUTLIR"] == "COMPLETE":
         products["crf"] = flagged

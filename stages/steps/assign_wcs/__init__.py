@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,22 +47,32 @@ def assign_wcs(image: Image, references: References, params: AssignWcsParams) ->
     rows = references["filteroffset"].tree()["filters"] if "filteroffset" in references else []
     distortion = references["distortion"].tree()["model"]
     image.wcs = imaging_wcs(image.header, image.subarray, distortion, filter_offset(rows, image.header))
+    describe(image, params)
+    return image
+
+
+def describe(image: Image, params: SipParams) -> None:
+    """Write what the header says of the image's WCS: S_REGION and the SIP approximation."""
     outline = footprint(image)
     if np.isfinite(outline).all():
         image.header["S_REGION"] = footprints.write([outline])
     if params.sip_approx:
         approximate(image, params)
-    return image
 
 
 def footprint(image: Image) -> footprints.Polygon:
+    """`corners` of the image."""
+    return corners(image.wcs)
+
+
+def corners(wcs: Any) -> footprints.Polygon:
     """(4, 2) sky positions of the corners of the bounding box, degrees.
 
     Order: (x1, y1), (x1, y2), (x2, y2), (x2, y1).
     """
-    (x1, x2), (y1, y2) = image.wcs.bounding_box.bounding_box(order="F")
-    corners = np.array([(x1, y1), (x1, y2), (x2, y2), (x2, y1)], np.float64)
-    ra, dec = image.wcs(*corners.T, with_bounding_box=False)
+    (x1, x2), (y1, y2) = wcs.bounding_box.bounding_box(order="F")
+    pixels = np.array([(x1, y1), (x1, y2), (x2, y2), (x2, y1)], np.float64)
+    ra, dec = wcs(*pixels.T, with_bounding_box=False)
     return np.stack([np.mod(ra, 360), dec], axis=1)
 
 

@@ -9,7 +9,7 @@ import pytest
 from dithers import dither
 
 from calwebbd.stages import flags
-from calwebbd.stages.exposure import Image, Mosaic
+from calwebbd.stages.exposure import Header, Image, Mosaic
 from calwebbd.stages.pipelines import load
 from calwebbd.stages.pipelines.image3 import image3
 from calwebbd.stages.step import Skip, Step
@@ -47,8 +47,15 @@ def dithers(number: int = 4) -> list[Image]:
 
 
 def test_its_steps_are_those_that_it_declares() -> None:
-    assert [step.name for step in load("image3").steps] == ["skymatch", "outlier_detection", "resample"]
+    names = ["assign_mtwcs", "tweakreg", "skymatch", "outlier_detection", "resample"]
+    assert [step.name for step in load("image3").steps] == names
     assert image3.combines
+
+
+def test_images_of_a_moving_target_are_put_together_by_its_place_all_others_by_their_stars() -> None:
+    fixed, moving = (image3.steps_for(Header(TARGTYPE=kind)) for kind in ("FIXED", "moving"))
+    assert [step.name for step in fixed[:2]] == ["tweakreg", "skymatch"]
+    assert [step.name for step in moving[:2]] == ["assign_mtwcs", "skymatch"]
 
 
 def test_dithers_become_flagged_images_and_one_mosaic() -> None:
