@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from calwebbd.stages.associations import GroupKey, level3_key
+from calwebbd.stages.associations.pool import KEYWORDS as ASSOCIATING
+from calwebbd.stages.associations.pool import LOGICALS
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.header import Header, Value
 from calwebbd.stages.memory import peak_mb
@@ -14,13 +16,16 @@ from calwebbd.stages.names import split_suffix
 STAGES = {"guider": 1, "dark": 1, "detector1": 1, "image2": 2, "image3": 3, "wfs-image3": 3}
 
 _ASKED_FOR = """
-BAND BKGDTARG CHANNEL CORONMSK DATE-OBS DETECTOR DMS_NOTE EXPCOUNT EXP_TYPE EXSEGNUM EXSEGTOT FILTER
-FXD_SLIT GRATING INSTRUME INTEND INTSTART IS_IMPRT IS_PSF LAMP LAMPMODE MODULE MSASTATE NEXPOSUR NGROUPS
-NINTS NOUTPUTS NUMDTHPT PATTTYPE PATT_NUM PUPIL READPATT SUBARRAY SUBPXPTS SUBSIZE1 SUBSIZE2 SUBSTRT1
-SUBSTRT2 TARGNAME TARGPROP TEMPLATE TIME-OBS TSOVISIT VISITYPE
+CORONMSK DATE-OBS EXPCOUNT INTEND INTSTART LAMPMODE NEXPOSUR NOUTPUTS READPATT
+SUBSIZE1 SUBSIZE2 SUBSTRT1 SUBSTRT2 TIME-OBS
 """
 #: what routing, associating and choosing references ask of a header; the rest is not catalogued
-KEYWORDS = frozenset(_ASKED_FOR.split()) | {keyword for keyword, _ in NAMING.values()}
+KEYWORDS = (
+    frozenset(_ASKED_FOR.split())
+    | ASSOCIATING
+    | LOGICALS.keys()
+    | {keyword for keyword, _ in NAMING.values()}
+)
 
 #: kinds of files that are taken from a watched folder
 INPUTS = frozenset({"uncal", "rate", "rateints", "cal", "calints"})
