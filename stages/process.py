@@ -23,6 +23,7 @@ from calwebbd.stages.fits import read_guide_star, read_header, read_image, read_
 from calwebbd.stages.groups import GROUP_ID
 from calwebbd.stages.names import PRODUCTS, product_path, split_suffix
 from calwebbd.stages.parameters import Layer, check, concerning
+from calwebbd.stages.products import Segmentation
 from calwebbd.stages.run import Run, StepRecord, StopAfter
 from calwebbd.stages.step import Pipeline, Step
 from calwebbd.stages.verify import verify
@@ -274,6 +275,8 @@ class _Writer:
                 write_catalogue(each, path, self._made_by())
             else:
                 each.header.update(self._made_by())
+                if isinstance(each, Segmentation):
+                    each.header["SCATFILE"] = self._name("cat")
                 write(each, path)
             if path.parent == self.folder:  # what was asked for elsewhere is no product
                 self.written[path] = Written(path, Path(suffix).stem)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Exposure, Float, PixelDQ, Table
 
@@ -70,3 +73,15 @@ class SegmentFits(Exposure):
     weights: Float
     pedestal: Float
     crmag: Float
+
+
+@dataclass(eq=False)
+class Segmentation(Exposure):
+    """Which source of its catalogue each pixel of a mosaic belongs to.
+
+    sci : (ny, nx) uint32, labels; 0 for none
+    wcs : the gwcs of the mosaic
+    """
+
+    sci: NDArray[Any]
+    wcs: Any = None

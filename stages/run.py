@@ -146,7 +146,8 @@ class Run:
         unused = set(step.optional) - references.asked
         files = {kind: name for kind, name in files.items() if kind not in unused}
         for each in _each(result):
-            each.header[step.keyword] = "SKIPPED" if any(each is one for one in skipped) else status
+            if step.keyword:
+                each.header[step.keyword] = "SKIPPED" if any(each is one for one in skipped) else status
             each.header.update(_reference_keywords(files))
             self.byproducts |= each.byproducts
             each.byproducts.clear()

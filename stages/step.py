@@ -39,7 +39,7 @@ class Step:
     """One calibration step.
 
     name : the official name, as in ``--set jump.rejection_threshold=4``
-    keyword : where its status is written
+    keyword : where its status is written; "" if nowhere
     references : CRDS types it needs; one that is N/A for the exposure skips the step
     optional : CRDS types it uses when there is one
     params : frozen dataclass with the official parameter names and defaults

@@ -23,7 +23,7 @@ from stdatamodels.schema import walk_schema
 from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic, Ramp, Table, Value
 from calwebbd.stages.fits.output import write_hdus
 from calwebbd.stages.fits.read import GUIDE_STAR_TABLES
-from calwebbd.stages.products import Dark, GuideStar, Plane, SegmentFits
+from calwebbd.stages.products import Dark, GuideStar, Plane, Segmentation, SegmentFits
 from calwebbd.stages.scratch import Cube
 
 RAMP = {"sci": "data"} | {name: name for name in ("pixeldq", "groupdq", "zeroframe", "refout")}
@@ -99,6 +99,8 @@ def _model(product: Exposure) -> tuple[type, dict[str, str]]:
         if product.by_integration:
             return datamodels.CubeModel, IMAGE
         return (datamodels.IFUImageModel if _is_ifu(product.header) else datamodels.ImageModel), IMAGE
+    if isinstance(product, Segmentation):
+        return datamodels.SegmentationMapModel, {"sci": "data"}
     if isinstance(product, Plane):
         return datamodels.ImageModel, PLANE
     if isinstance(product, SegmentFits):

@@ -1,0 +1,237 @@
+"""Find sources: background, convolution, segments or star finders."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calwebbd.stages.errors import ParameterError
+from calwebbd.stages.exposure import Float, Mosaic
+from calwebbd.stages.step import Skip
+
+Values = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
+
+
+@dataclass(frozen=True)
+class FinderParams:
+    snr_threshold: float = 3.0  #: of a source's pixels above the background, its rms
+    bkg_boxsize: int = 1000  #: side of the boxes in which the background is measured, pixels
+    kernel_fwhm: float = 2.0  #: of the Gaussian that sources are looked for with, pixels
+    minsep_fwhm: float = 0.0  #: iraf, dao: least distance of sources, in kernel_fwhm
+    sigma_radius: float = 1.5  #: iraf, dao: where the kernel ends, its standard deviation
+    sharplo: float = 0.5  #: iraf, dao: least sharpness
+    sharphi: float = 2.0  #: iraf, dao: largest sharpness
+    roundlo: float = 0.0  #: iraf, dao: least roundness
+    roundhi: float = 0.2  #: iraf, dao: largest roundness
+    brightest: int = 200  #: iraf, dao: so many sources at most, the brightest ones
+    peakmax: float | None = None  #: iraf, dao: no sources with a pixel as bright as this, Jy
+    npixels: int = 25  #: segmentation: least number of connected pixels
+    connectivity: int = 8  #: segmentation: pixels touch at edges (4), or at corners as well (8)
+    nlevels: int = 32  #: segmentation: thresholds between a segment's lowest and highest pixel, to part it
+    contrast: float = 0.001  #: segmentation: share of a segment's flux that a part of it must have
+    multithresh_mode: str = "exponential"  #: segmentation: spacing of levels: exponential, linear or sinh
+    localbkg_width: int = 0  #: segmentation: of a square annulus for the isophotal background, pixels
+    apermask_method: str = "correct"  #: segmentation: neighbours in that annulus: correct, mask or none
+    kron_params: tuple[float, ...] | None = None  #: recorded; the catalogue has no Kron fluxes
+    deblend: bool = True  #: segmentation: part segments with several peaks
+
+    def __post_init__(self) -> None:
+        if self.connectivity not in (4, 8):
+            raise ParameterError(f"connectivity is {self.connectivity}, not 4 or 8")
+        if self.multithresh_mode not in ("exponential", "linear", "sinh"):
+            raise ParameterError(
+                f"multithresh_mode is {self.multithresh_mode!r}, not exponential, linear or sinh"
+            )
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What was found, one element for each source; NaN what the finder does not measure.
+
+    label : from 1
+    x, y : centroids, pixels, 0-based
+    flux, flux_err : of the segment, Jy
+    area : of the segment, pixels; semimajor, semiminor : standard deviations, pixels
+    orientation : of the major axis from +x, counter-clockwise, deg
+    corners : least and largest x and y of the segment's box, pixel edges, (4, n)
+    segments : (ny, nx), label of the source to which each pixel belongs, 0 for none; None if
+        a star finder was used
+    """
+
+    label: NDArray[np.int32]
+    x: Values
+    y: Values
+    flux: Values
+    flux_err: Values
+    area: Values
+    semimajor: Values
+    semiminor: Values
+    ellipticity: Values
+    orientation: Values
+    corners: Values
+    segments: NDArray[np.uint32] | None = None
+
+
+def find_sources(mosaic: Mosaic, jansky: np.float32, finder: str, params: FinderParams) -> Sources:
+    """The sources that rise above the background. Skips the step if there are none.
+
+    jansky : flux of a pixel in Jy, of 1 MJy/sr
+
+    Pixels without weight or error have no part in it. Source: specification image3 §7, 1-3.
+    """
+    missing = np.isnan(mosaic.err) | (mosaic.wht == 0)
+    if missing.all():
+        raise Skip("no pixel of the mosaic has a weight and an error")
+    data = mosaic.sci * jansky
+    background, threshold = measure_background(data, missing, params.bkg_boxsize)
+    data -= background
+    del background
+    threshold *= np.float32(params.snr_threshold)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*(No sources|non-finite|NaN|invalid value)")
+        if finder == "segmentation":
+            found = _segments(data, mosaic.err, jansky, threshold, missing, params)
+        else:
+            found = _stars(data, float(np.median(threshold)), missing, finder, params)
+    if found is None:
+        raise Skip("no sources were found")
+    return found
+
+
+def measure_background(data: Float, missing: Mask, box: int) -> tuple[Float, Float]:
+    """Background and its rms, (ny, nx): clipped medians of boxes, median-filtered by 3 and interpolated.
+
+    missing : (ny, nx), True where pixels do not count
+
+    Where every box misses too many pixels, the whole image is one box.
+    """
+    from astropy.stats import SigmaClip
+    from photutils.background import Background2D, MedianBackground
+
+    how = {
+        "filter_size": (3, 3),
+        "coverage_mask": missing,
+        "sigma_clip": SigmaClip(sigma=3.0),
+        "bkg_estimator": MedianBackground(),
+    }
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*(non-finite|NaN|invalid value)")
+        try:
+            found = Background2D(data, box, **how)
+        except ValueError:  # every box has more than a tenth of its pixels missing
+            found = Background2D(data, data.shape, **how, exclude_percentile=100.0)
+        return found.background, found.background_rms
+
+
+def convolved(data: Float, fwhm: float, missing: Mask) -> Float:
+    """The image under a Gaussian; pixels that are missing or NaN are interpolated by it."""
+    from astropy.convolution import Gaussian2DKernel, convolve
+
+    if fwhm <= 0:
+        return data
+    smooth: Float = convolve(data, Gaussian2DKernel(fwhm / FWHM_PER_SIGMA), mask=missing)
+    return smooth
+
+
+def several_peaks(data: Float, segments: Any, connectivity: int) -> NDArray[np.int32]:
+    """Labels of the segments with more than one local maximum, ties counted: no other can be parted.
+
+    data : (ny, nx), what the segments were found in
+    segments : (ny, nx), labels; 0 for none
+    """
+    from scipy.ndimage import generate_binary_structure, maximum_filter
+
+    inside = np.where(segments > 0, data, -np.inf).astype(np.float32, copy=False)
+    around = generate_binary_structure(2, 2 if connectivity == 8 else 1)
+    peaks = (inside == maximum_filter(inside, footprint=around, mode="nearest")) & (segments > 0)
+    counts = np.bincount(segments[peaks])
+    return np.flatnonzero(counts > 1).astype(np.int32)
+
+
+def _segments(
+    data: Float, err: Any, jansky: np.float32, threshold: Float, missing: Mask, params: FinderParams
+) -> Sources | None:
+    """Connected pixels above the threshold, parted where they have several peaks."""
+    from photutils.segmentation import SourceCatalog, deblend_sources, detect_sources
+
+    smooth = convolved(data, params.kernel_fwhm, missing)
+    map_ = detect_sources(smooth, threshold, params.npixels, connectivity=params.connectivity, mask=missing)
+    if map_ is None:
+        return None
+    if params.deblend:
+        labels = several_peaks(smooth, map_.data, params.connectivity)
+        if labels.size:
+            map_ = deblend_sources(
+                smooth,
+                map_,
+                params.npixels,
+                labels=labels,
+                n_levels=params.nlevels,
+                contrast=params.contrast,
+                mode=params.multithresh_mode,
+                connectivity=params.connectivity,
+                progress_bar=False,
+            )
+    found = SourceCatalog(
+        data,
+        map_,
+        convolved_data=smooth,
+        error=err,
+        mask=missing,
+        local_bkg_width=params.localbkg_width,
+        aperture_mask_method=params.apermask_method,
+    )
+    edges = [getattr(found, f"bbox_{side}") for side in ("xmin", "xmax", "ymin", "ymax")]
+    return Sources(
+        label=np.atleast_1d(found.label).astype(np.int32),
+        x=np.atleast_1d(found.x_centroid),
+        y=np.atleast_1d(found.y_centroid),
+        flux=np.atleast_1d(found.segment_flux),
+        flux_err=np.atleast_1d(found.segment_flux_err) * jansky,
+        area=np.atleast_1d(found.area.value),
+        semimajor=np.atleast_1d(found.semimajor_axis.value),
+        semiminor=np.atleast_1d(found.semiminor_axis.value),
+        ellipticity=np.atleast_1d(found.ellipticity.value),
+        orientation=np.atleast_1d(found.orientation.value),
+        corners=np.array([np.atleast_1d(edge) for edge in edges]) + np.array([[-0.5], [0.5]] * 2),
+        segments=map_.data.astype(np.uint32),
+    )
+
+
+def _stars(data: Float, threshold: float, missing: Mask, finder: str, params: FinderParams) -> Sources | None:
+    """Peaks that look like stars, brightest first."""
+    from photutils.detection import DAOStarFinder, IRAFStarFinder
+
+    find = (IRAFStarFinder if finder == "iraf" else DAOStarFinder)(
+        threshold,
+        params.kernel_fwhm,
+        sigma_radius=params.sigma_radius,
+        min_separation=max(2, int(params.minsep_fwhm * params.kernel_fwhm + 0.5)),
+        sharpness_range=(params.sharplo, params.sharphi),
+        roundness_range=(params.roundlo, params.roundhi),
+        peak_max=params.peakmax,
+        n_brightest=params.brightest,
+    )
+    stars = find(data, mask=missing)
+    if stars is None:
+        return None
+    unknown = np.full(len(stars), np.nan)
+    return Sources(
+        label=np.asarray(stars["id"], np.int32),
+        x=np.asarray(stars["x_centroid"]),
+        y=np.asarray(stars["y_centroid"]),
+        flux=np.asarray(stars["flux"], np.float64),
+        flux_err=unknown,
+        area=unknown,
+        semimajor=unknown,
+        semiminor=unknown,
+        ellipticity=unknown,
+        orientation=np.asarray(stars["orientation"]) if finder == "iraf" else unknown,
+        corners=np.full((4, len(stars)), np.nan),
+    )
