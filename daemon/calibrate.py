@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import crds.core.rmap  # noqa: F401
+import photutils.aperture
+import photutils.background
+import photutils.segmentation  # noqa: F401
 
 from calwebbd.stages import kernels, pipelines
 from calwebbd.stages.fits.write import load_schemas

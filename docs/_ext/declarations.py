@@ -86,7 +86,7 @@ def pipeline_page(pipeline: Pipeline) -> str:
 def step_page(step: Step, users: list[str]) -> str:
     """What it does, its references and parameters, and the functions beneath it."""
     facts = {
-        "Status keyword": f"``{step.keyword}``",
+        "Status keyword": f"``{step.keyword}``" if step.keyword else "none; the service records its status",
         "Runs": "only if asked for (``skip=false``)" if step.skip else "unless ``skip=true``",
         "Pipelines": ", ".join(f":doc:`../pipelines/{name}`" for name in users),
         "Parameter reference": f"``{step.pars}``",

@@ -28,7 +28,7 @@ path = "{crds}"
 settle_seconds = 0.2
 patience_seconds = 1
 """
-EXPECTED = {"cal": 4, "crf": 4, "i2d": 6, "rate": 4, "rateints": 4}
+EXPECTED = {"cal": 4, "cat": 2, "crf": 4, "i2d": 6, "rate": 4, "rateints": 4, "segm": 2}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,9 @@ def ask(site: Path, *arguments: str) -> Any:
 
 
 def counted(site: Path) -> dict[str, int]:
-    found = [path.stem.rsplit("_", 1)[-1] for path in (site / "out").glob("*.fits")]
+    found = [
+        path.stem.rsplit("_", 1)[-1] for path in (site / "out").iterdir() if path.suffix in (".fits", ".ecsv")
+    ]
     return {suffix: found.count(suffix) for suffix in sorted(set(found))}
 
 

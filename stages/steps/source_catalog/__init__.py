@@ -51,9 +51,12 @@ def source_catalog(mosaic: Mosaic, references: References, params: SourceCatalog
     in MJy/sr, or where no source is found. Source: specification image3 §7.
     """
     jansky = np.float32(1e6 * _solid_angle(mosaic))
+    if mosaic.err is None or mosaic.wht is None:
+        raise Skip("the mosaic has no errors or no weights")
     apertures = apertures_for(references["apcorr"], mosaic.header, params.energies)
     offset = vega_offset(references["abvegaoffset"], mosaic.header)
-    sources = find_sources(mosaic, jansky, params.starfinder, params)
+    missing = np.isnan(mosaic.err) | (mosaic.wht == 0)
+    sources = find_sources(mosaic.sci, mosaic.err, missing, jansky, params.starfinder, params)
     table = measure(mosaic, jansky, sources, apertures, offset, params)
     mosaic.byproducts["cat"] = Catalogue(table)
     if sources.segments is not None:
@@ -68,8 +71,6 @@ def _solid_angle(mosaic: Mosaic) -> float:
         raise Skip(f"SCI is in {unit or 'no unit'}, not in MJy/sr")
     if "PIXAR_SR" not in mosaic.header:
         raise Skip("the solid angle of a pixel (PIXAR_SR) is not known")
-    if mosaic.err is None or mosaic.wht is None:
-        raise Skip("the mosaic has no errors or no weights")
     return mosaic.header.real("PIXAR_SR")
 
 

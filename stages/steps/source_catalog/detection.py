@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages.errors import ParameterError
-from calwebbd.stages.exposure import Float, Mosaic
+from calwebbd.stages.exposure import Float
 from calwebbd.stages.step import Skip
 
 Values = NDArray[np.floating[Any]]
@@ -78,17 +78,21 @@ class Sources:
     segments: NDArray[np.uint32] | None = None
 
 
-def find_sources(mosaic: Mosaic, jansky: np.float32, finder: str, params: FinderParams) -> Sources:
+def find_sources(
+    sci: Float, err: Float, missing: Mask, jansky: np.float32, finder: str, params: FinderParams
+) -> Sources:
     """The sources that rise above the background. Skips the step if there are none.
 
+    sci, err : (ny, nx), MJy/sr
+    missing : (ny, nx), True where pixels have no part in it
     jansky : flux of a pixel in Jy, of 1 MJy/sr
+    finder : segmentation, iraf or dao
 
-    Pixels without weight or error have no part in it. Source: specification image3 §7, 1-3.
+    Source: specification image3 §7, 1-3.
     """
-    missing = np.isnan(mosaic.err) | (mosaic.wht == 0)
     if missing.all():
         raise Skip("no pixel of the mosaic has a weight and an error")
-    data = mosaic.sci * jansky
+    data = sci * jansky
     background, threshold = measure_background(data, missing, params.bkg_boxsize)
     data -= background
     del background
@@ -96,7 +100,7 @@ def find_sources(mosaic: Mosaic, jansky: np.float32, finder: str, params: Finder
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*(No sources|non-finite|NaN|invalid value)")
         if finder == "segmentation":
-            found = _segments(data, mosaic.err, jansky, threshold, missing, params)
+            found = _segments(data, err, jansky, threshold, missing, params)
         else:
             found = _stars(data, float(np.median(threshold)), missing, finder, params)
     if found is None:
@@ -155,7 +159,7 @@ def several_peaks(data: Float, segments: Any, connectivity: int) -> NDArray[np.i
 
 
 def _segments(
-    data: Float, err: Any, jansky: np.float32, threshold: Float, missing: Mask, params: FinderParams
+    data: Float, err: Float, jansky: np.float32, threshold: Float, missing: Mask, params: FinderParams
 ) -> Sources | None:
     """Connected pixels above the threshold, parted where they have several peaks."""
     from photutils.segmentation import SourceCatalog, deblend_sources, detect_sources

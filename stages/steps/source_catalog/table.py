@@ -25,7 +25,7 @@ UNITS = {
 }
 MAGNITUDES = {"abmag": "AB magnitude", "vegamag": "Vega magnitude"}
 STELLAR = "should be used only for unresolved sources."
-MOMENTS = "of the 2D Gaussian with the second-order central moments of the source"
+SPREAD = "1-sigma standard deviation along the {} axis of the 2D Gaussian with the moments of the source"
 CORNERS = {"ll": ("lower-left", 0, 2), "ul": ("upper-left", 0, 3), "lr": ("lower-right", 1, 2),
            "ur": ("upper-right", 1, 3)}  # fmt: skip
 
@@ -167,16 +167,8 @@ def _isophotal(mosaic: Mosaic, sources: Sources, offset: float) -> Iterator[Colu
         shown = magnitude - offset if kind == "vegamag" else magnitude
         yield from _pair(f"isophotal_{kind}", shown, error, f"Isophotal {words}{{}}")
     yield "isophotal_area", sources.area, "Isophotal area"
-    yield (
-        "semimajor_sigma",
-        sources.semimajor,
-        f"1-sigma standard deviation along the semimajor axis {MOMENTS}",
-    )
-    yield (
-        "semiminor_sigma",
-        sources.semiminor,
-        f"1-sigma standard deviation along the semiminor axis {MOMENTS}",
-    )
+    yield "semimajor_sigma", sources.semimajor, SPREAD.format("semimajor")
+    yield "semiminor_sigma", sources.semiminor, SPREAD.format("semiminor")
     axes = "1 minus the ratio of the 1-sigma lengths of the semimajor and semiminor axes"
     yield "ellipticity", sources.ellipticity, axes
     angle = "The angle (degrees) between the positive X axis and the major axis (increases counter-clockwise)"

@@ -35,7 +35,8 @@ class Hand:
             with suppress(Skip):
                 result, status = step(images), "COMPLETE"
         for each in [result] if isinstance(result, Mosaic) else result:
-            each.header[step.keyword] = status
+            if step.keyword:
+                each.header[step.keyword] = status
         return result
 
 
@@ -47,7 +48,7 @@ def dithers(number: int = 4) -> list[Image]:
 
 
 def test_its_steps_are_those_that_it_declares() -> None:
-    names = ["assign_mtwcs", "tweakreg", "skymatch", "outlier_detection", "resample"]
+    names = ["assign_mtwcs", "tweakreg", "skymatch", "outlier_detection", "resample", "source_catalog"]
     assert [step.name for step in load("image3").steps] == names
     assert image3.combines
 
