@@ -11,7 +11,7 @@ import numpy as np
 from astropy.io import fits
 from numba.core.registry import CPUDispatcher
 
-from calwebbd.stages.exposure import Header, Ramp, Subarray
+from calwebbd.stages.exposure import Exposure, Header, Ramp, Subarray
 from calwebbd.stages.kernels import Kernel
 from calwebbd.stages.references import References
 
@@ -54,7 +54,7 @@ def make_stripes(sci: Any, superstripe: int | None = None, **keywords: Any) -> R
     return ramp
 
 
-def write_reference(folder: Path, kind: str, ramp: Ramp, /, dq: Any = 0, **arrays: Any) -> References:
+def write_reference(folder: Path, kind: str, ramp: Exposure, /, dq: Any = 0, **arrays: Any) -> References:
     """A reference file with these extensions (lower case), cut for the ramp, and keywords (upper case)."""
     sub: Subarray = ramp.subarray
     header = fits.Header({"SUBSTRT1": sub.x + 1, "SUBSTRT2": sub.y + 1})
