@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,13 @@ from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.clean_flicker_noise.clipping import Mask
 from calwebbd.stages.steps.clean_flicker_noise.saving import empty_cube, one_by_one, save
-from calwebbd.stages.steps.clean_flicker_noise.scene import background_mask, draft_rate, science_regions
+from calwebbd.stages.steps.clean_flicker_noise.scene import (
+    SLIT_REFERENCES,
+    OffDetector,
+    background_mask,
+    draft_rate,
+    science_regions,
+)
 from calwebbd.stages.threads import in_threads
 
 CENTRE = slice(76, 1984)  # rows and columns
@@ -67,6 +74,7 @@ def regions(mask: Mask) -> tuple[Mask, Mask]:
 @step(
     keyword="S_PCTFRM",
     references=("pictureframe", "gain", "readnoise"),
+    optional=SLIT_REFERENCES,
     params=PictureFrameParams,
     skip=True,
     whole=True,
@@ -82,7 +90,10 @@ def picture_frame(ramp: Ramp, references: References, params: PictureFrameParams
     if frame.shape != ramp.sci.shape[-2:]:
         raise ReferenceMissing(f"{reference.path.name} is of {frame.shape}, data of {ramp.sci.shape[-2:]}")
     rate, dq = draft_rate(ramp, references)
-    lit = science_regions(ramp, references, dq, failed_open=True) if params.mask_science_regions else False
+    lit: Mask | bool = False
+    if params.mask_science_regions:
+        with suppress(OffDetector):
+            lit = science_regions(ramp, references, dq, failed_open=True)
     mask = background_mask(rate, lit, n_sigma=params.n_sigma)
     centre, edge = regions(mask)
     if not (centre.any() and edge.any()):

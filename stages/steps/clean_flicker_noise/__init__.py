@@ -53,7 +53,7 @@ class CleanFlickerNoiseParams:
 @step(
     keyword="S_CLNFNS",
     references=("gain", "readnoise"),
-    optional=("flat", "pastasoss"),
+    optional=("flat", "pastasoss", *scene.SLIT_REFERENCES),
     params=CleanFlickerNoiseParams,
     skip=True,
     whole=True,

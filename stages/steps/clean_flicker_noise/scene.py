@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,14 @@ DIM = 3.0  # sigma below the background at which a pixel is bad
 FIXED_SLITS = slice(922, 1116)  # rows of NIRSpec's fixed slits
 HALF_WIDTH = 16  # of a SOSS trace, pixels
 SLITS = frozenset({"NRS_FIXEDSLIT", "NRS_BRIGHTOBJ", "NRS_MSASPEC", "NRS_IFU"})
+SHUTTERS = frozenset({"NRS_MSASPEC", "NRS_IFU"})  # where light of the micro-shutters falls
+#: CRDS types of NIRSpec's instrument model, up to the plane of its slits
+MODEL = ("camera", "collimator", "disperser", "fpa", "wavelengthrange")
+SLIT_REFERENCES = (*MODEL, "ifupost", "ifuslicer", "msa", "msaoper")
+
+
+class OffDetector(Failed):
+    """No open slit or slice of NIRSpec falls on the detector."""
 
 
 def draft_rate(ramp: Ramp, references: References, by_integration: bool = False) -> tuple[Float, PixelDQ]:
@@ -61,19 +71,23 @@ def science_regions(
     """Pixels that are lit by design, and those that are not for science: (ny, nx), or as `dq`.
 
     dq : of the draft rate
-    failed_open : whether NIRSpec's failed-open shutters must be known; default: with slits or slices
+    failed_open : whether to look for NIRSpec's failed-open shutters; default: where they matter most
 
-    Raises Failed where that takes a WCS which this version does not have.
+    Raises what `slit_regions` raises.
     """
     kind = ramp.header.text("EXP_TYPE")
     ny, nx = ramp.sci.shape[-2:]
     science = np.zeros((ny, nx), bool)
-    if kind in SLITS or failed_open:
-        lit, fixed_slits_open = slit_regions(ramp, references)
-        science |= lit
-        if kind == "NRS_IFU" or (kind == "NRS_MSASPEC" and not fixed_slits_open):
-            science[FIXED_SLITS] = True
-    elif kind == "NIS_SOSS":
+    if kind.startswith("NRS_"):
+        shutters = kind in SHUTTERS if failed_open is None else failed_open
+        shutters = shutters and ramp.header.text("GRATING") != "MIRROR" and "msaoper" in references
+        if kind in SLITS or shutters:
+            lit, fixed_slits_open = slit_regions(ramp, references, failed_open=shutters)
+            science |= lit
+            if kind in SHUTTERS and not fixed_slits_open:
+                science[FIXED_SLITS] = True
+        return np.asarray(science | ((dq & flags.MSA_FAILED_OPEN) != 0))
+    if kind == "NIS_SOSS":
         if "pastasoss" not in references:
             raise ReferenceMissing("mask_science_regions needs the pastasoss reference, which is N/A")
         for x, y in soss_traces(references["pastasoss"].tree(), ramp.header):
@@ -86,15 +100,25 @@ def science_regions(
     return science
 
 
-def slit_regions(ramp: Ramp, references: References) -> tuple[Mask, bool]:
-    """Pixels of NIRSpec within slits or slices, or lit by failed-open shutters; whether fixed slits are open.
+def slit_regions(ramp: Ramp, references: References, *, failed_open: bool) -> tuple[Mask, bool]:
+    """Pixels of NIRSpec within slits or slices, and by failed-open shutters; whether fixed slits are open.
 
-    Raises Failed: this takes the NIRSpec WCS.
+    Raises OffDetector if no slit or slice falls on the detector, Failed if the instrument
+    model is N/A or the metafile of micro-shutters is not beside the exposure.
     """
-    raise Failed(
-        f"mask_science_regions needs the NIRSpec WCS, which this version does not have "
-        f"(EXP_TYPE {ramp.header.text('EXP_TYPE')})"
-    )
+    from calwebbd.stages.steps.assign_wcs.nirspec import regions  # takes a second
+
+    kind = ramp.header.text("EXP_TYPE")
+    of_slices = {"ifupost", "ifuslicer"} if kind == "NRS_IFU" else set()
+    of_slits = {"msa"} if kind != "NRS_IFU" or failed_open else set()
+    missing = [each for each in (*MODEL, *sorted(of_slices | of_slits)) if each not in references]
+    if missing:
+        raise Failed(f"mask_science_regions needs the NIRSpec WCS, but {', '.join(missing)} is N/A ({kind})")
+    folder = Path(ramp.file).parent
+    found = regions.science_regions(ramp.header, ramp.subarray, references, folder, failed_open=failed_open)
+    if found is None:
+        raise OffDetector(f"no open slit or slice falls on {ramp.header.text('DETECTOR')} ({kind})")
+    return found
 
 
 def along_trace(x: NDArray[np.float64], y: NDArray[np.float64], shape: tuple[int, int]) -> Mask:

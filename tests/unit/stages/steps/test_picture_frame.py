@@ -10,6 +10,7 @@ from calwebbd.stages.errors import ReferenceMissing
 from calwebbd.stages.exposure import Float, Ramp
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Failed, Skip
+from calwebbd.stages.steps.clean_flicker_noise import scene
 from calwebbd.stages.steps.picture_frame import picture_frame, regions, subtract_frame
 
 CENTRE = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], bool)
@@ -113,4 +114,14 @@ def test_other_exposures_are_skipped(tmp_path: Path) -> None:
 def test_science_regions_need_the_wcs_of_nirspec(tmp_path: Path) -> None:
     references = make_references(tmp_path, np.ones((16, 16), np.float32))
     with pytest.raises(Failed, match="needs the NIRSpec WCS"):
-        picture_frame(full_frame(EXP_TYPE="NRS_LAMP"), references)
+        picture_frame(full_frame(EXP_TYPE="NRS_FIXEDSLIT"), references)
+
+
+def test_a_detector_without_slits_is_all_background(tmp_path: Path, monkeypatch: Any) -> None:
+    def no_slits(*args: Any, failed_open: bool) -> Any:
+        raise scene.OffDetector("no open slit or slice falls on NRS2")
+
+    monkeypatch.setattr(scene, "slit_regions", no_slits)
+    references = make_references(tmp_path, np.ones((16, 16), np.float32))
+    with pytest.raises(Skip, match="shows no background"):  # in so small an image; it did not fail
+        picture_frame(full_frame(EXP_TYPE="NRS_IFU"), references)
