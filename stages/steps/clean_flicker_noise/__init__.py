@@ -100,8 +100,6 @@ def _check(ramp: Ramp, params: CleanFlickerNoiseParams) -> None:
         raise Failed(f"fit_method fft is not for {kind}")
     if params.background_box_size is not None and len(params.background_box_size) != 2:
         raise ParameterError(f"background_box_size takes two numbers, not {params.background_box_size}")
-    if params.background_method == "median_image":
-        median_image.check_mode(ramp.header)
 
 
 def _chosen(
@@ -135,7 +133,7 @@ def _scene(
             mask = scene.background_mask(
                 rate, lit, n_sigma=params.n_sigma, fit_histogram=params.fit_histogram
             )
-        scale = median_image.brightness(rate) if beside else None
+        scale = median_image.brightness(rate, ramp.header) if beside else None
     return mask, scale
 
 

@@ -6,46 +6,49 @@ import warnings
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calwebbd.stages import exptypes
-from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Float, Header, Ramp
 from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.scratch import in_bands
 from calwebbd.stages.step import Failed
 
-SPECTRA = frozenset({"NIS_SOSS", "NRS_BRIGHTOBJ", "NRC_TSGRISM"})
 
+def brightness(rates: Float, header: Header) -> Float:
+    """How bright each integration is beside the typical one; 1 for those of which nothing is known, (nints,).
 
-def check_mode(header: Header) -> None:
-    """Raise ParameterError for exposures whose brightness takes stage 2 to tell."""
-    kind = exptypes.exp_type(header)
-    if kind in SPECTRA:
-        raise ParameterError(
-            f"background_method median_image needs the extraction of spectra for {kind}, "
-            "which this version does not have"
-        )
-    if kind == "NRC_TSIMAGE" or (kind == "MIR_IMAGE" and exptypes.is_tso(header)):
-        raise ParameterError(
-            f"background_method median_image needs tso_photometry for {kind}, "
-            "which this version does not have"
-        )
-
-
-def brightness(rates: Float) -> Float:
-    """Median of each integration's rate over that of all; 1 for those without one, (nints,).
-
-    rates : (nints, ny, nx). Raises Failed if no integration has one.
+    rates : (nints, ny, nx), DN/s
+    Of a time series that is how strongly its source shines, of others the median of the image.
+    Raises Failed if no integration tells.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        medians = np.array([np.nanmedian(rate) for rate in rates], np.float32)
-        scale = medians / np.nanmedian(medians)
+        series = exptypes.is_tso(header)
+        fluxes = _of_source(rates) if series else np.array([np.nanmedian(rate) for rate in rates], np.float32)
+        scale = np.asarray(fluxes / np.nanmedian(fluxes), np.float32)
     known = np.isfinite(scale)
     if not known.any():
         raise Failed("no integration has a flux by which it could be scaled")
     scale[~known] = np.median(scale[known])
     return scale
+
+
+def _of_source(rates: Float) -> NDArray[np.float64]:
+    """By what factor the typical image fits each integration best, both without their background.
+
+    Least squares weigh pixels by the light of the source in them, as an optimal extraction
+    does (Horne 1986, doi:10.1086/131801), with neither trace nor aperture to be known.
+    """
+    typical = np.nanmedian(rates, axis=0)
+    typical -= np.nanmedian(typical)
+    factors = np.full(len(rates), np.nan)
+    for i, rate in enumerate(rates):
+        light = rate - np.nanmedian(rate)
+        used = np.isfinite(light) & np.isfinite(typical)
+        shape = typical[used].astype(np.float64)
+        factors[i] = shape @ light[used] / (shape @ shape)
+    return factors
 
 
 def median_ramp(ramp: Ramp) -> Float:

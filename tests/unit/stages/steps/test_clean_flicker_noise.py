@@ -13,7 +13,12 @@ from calwebbd.stages.exposure import Float, Header, Ramp
 from calwebbd.stages.references import References
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Failed
-from calwebbd.stages.steps.clean_flicker_noise import clean_flicker_noise, filled_flat, scene
+from calwebbd.stages.steps.clean_flicker_noise import (
+    clean_flicker_noise,
+    filled_flat,
+    median_image,
+    scene,
+)
 from calwebbd.stages.steps.clean_flicker_noise.cleaning import (
     Recipe,
     find_all,
@@ -168,12 +173,18 @@ def test_typical_ramps_are_taken_off_each_integration(references: References) ->
         clean_flicker_noise(observed(), references, background_method="median_image")
 
 
-@pytest.mark.parametrize("kind", ["NIS_SOSS", "NRC_TSIMAGE"])
-def test_typical_ramps_of_series_need_stage_2(references: References, kind: str) -> None:
-    ramp = observed(2)
-    ramp.header["EXP_TYPE"] = kind
-    with pytest.raises(ParameterError, match=kind):
-        clean_flicker_noise(ramp, references, background_method="median_image")
+def test_a_transit_is_followed_by_the_light_of_the_source() -> None:
+    """A faint background, a trace that dims by 1 % in the middle, and a little noise."""
+    random = np.random.default_rng(3)
+    trace = 200 * np.exp(-((np.arange(32)[:, None] - 16 - np.arange(64) / 16) ** 2) / 8)
+    depth = np.where(np.abs(np.arange(20) - 10) < 4, 0.99, 1.0)
+    rates = 5 + depth[:, None, None] * trace + random.normal(0, 0.8, (20, 32, 64))
+    rates[4, 16, 3] = np.nan
+    header = Header(EXP_TYPE="NIS_SOSS", TSOVISIT=True, NINTS=20)
+    scale = median_image.brightness(rates.astype(np.float32), header)
+    np.testing.assert_allclose(scale / scale[0], depth / depth[0], atol=1.5e-3)
+    blind = median_image.brightness(rates.astype(np.float32), Header(EXP_TYPE="NRC_IMAGE"))
+    assert np.abs(blind / blind[0] - depth).max() > 5e-3  # the median sees background and noise
 
 
 def test_flats_are_divided_out_and_put_back(tmp_path: Path) -> None:
