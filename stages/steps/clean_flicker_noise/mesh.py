@@ -39,12 +39,19 @@ def smooth_background(image: Float, mask: Mask, box: tuple[int, int] | None = No
     levels = _levels(image, mask, height, width)
     if np.isnan(levels).all():
         return None
-    levels = _filtered(_filled(levels))
-    low, high = levels.min(), levels.max()
+    return interpolated(filtered(filled(levels)), (height, width), image.shape)
+
+
+def interpolated(levels: Float, box: tuple[int, int], shape: tuple[int, ...]) -> Float:
+    """Values of boxes at all pixels of an image of this shape, within the range of the values.
+
+    box : height and width; the last ones may reach beyond the image
+    """
+    (height, width), low, high = box, levels.min(), levels.max()
     if low == high:
-        return np.full(image.shape, low)
+        return np.full(shape, low)
     fine = _spline(len(levels), height) @ levels.astype(np.float64) @ _spline(levels.shape[1], width).T
-    return np.clip(fine[: image.shape[0], : image.shape[1]], low, high).astype(np.float32)
+    return np.clip(fine[: shape[0], : shape[1]], low, high).astype(np.float32)
 
 
 def divisor(length: int) -> int:
@@ -118,7 +125,7 @@ def _spline(boxes: int, pixels: int) -> NDArray[np.float64]:
     )
 
 
-def _filled(levels: Float) -> Float:
+def filled(levels: Float) -> Float:
     """Boxes without a level get that of their ten nearest, weighted by inverse distance."""
     from photutils.utils import ShepardIDWInterpolator
 
@@ -131,8 +138,8 @@ def _filled(levels: Float) -> Float:
     return filled
 
 
-def _filtered(levels: Float) -> Float:
-    """Running median of 5 x 5 boxes, of fewer at the edges."""
-    padded = np.pad(levels, FILTER // 2, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (FILTER, FILTER))
+def filtered(levels: Float, size: int = FILTER) -> Float:
+    """Running median of size x size boxes, of fewer at the edges."""
+    padded = np.pad(levels, size // 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
     return np.asarray(np.nanmedian(windows.reshape(*levels.shape, -1), axis=-1))

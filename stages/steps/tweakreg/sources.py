@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from calwebbd.stages import flags
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Float, Image
+from calwebbd.stages.steps.tweakreg.background import background
 from calwebbd.stages.steps.tweakreg.stars import Shape, find_stars
 
 Mask = NDArray[np.bool_]
 UNUSABLE = np.uint32(flags.DO_NOT_USE | flags.NON_SCIENCE)
-CLIP = 3.0  # sigma, in the boxes of the background
-FILTER = 3  # boxes of the background, of which the median is taken
 KRON = (2.5, 1.4, 0.0)  # kron_params None
 
 
@@ -69,26 +68,6 @@ def table(x: Any, y: Any, flux: Any) -> Any:
     from astropy.table import Table
 
     return Table({"id": np.arange(1, len(x) + 1), "x": x, "y": y, "flux": flux})
-
-
-def background(sci: Float, mask: Mask, boxsize: int) -> tuple[Float, Float]:
-    """The background of an image and its scatter, smooth between boxes; of one box if none is good."""
-    from astropy.stats import SigmaClip
-    from photutils.background import Background2D, MedianBackground
-
-    how: dict[str, Any] = {
-        "filter_size": FILTER,
-        "coverage_mask": mask,
-        "sigma_clip": SigmaClip(sigma=CLIP),
-        "bkg_estimator": MedianBackground(),
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of NaN, which are left out
-        try:
-            mesh = Background2D(sci, boxsize, **how)
-        except ValueError:  # no box has enough pixels
-            mesh = Background2D(sci, sci.shape, exclude_percentile=100.0, **how)
-        return mesh.background, mesh.background_rms
 
 
 def _shape(params: FinderParams) -> Shape:

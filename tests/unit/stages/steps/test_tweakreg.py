@@ -18,7 +18,8 @@ from calwebbd.stages.exposure import Image
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.assign_wcs import footprint
 from calwebbd.stages.steps.tweakreg import tweakreg
-from calwebbd.stages.steps.tweakreg.sources import FinderParams, background, catalog_files, find_sources
+from calwebbd.stages.steps.tweakreg.background import background
+from calwebbd.stages.steps.tweakreg.sources import FinderParams, catalog_files, find_sources
 from calwebbd.stages.steps.tweakreg.stars import Shape, find_stars
 
 Array = NDArray[np.float64]
@@ -144,6 +145,30 @@ def test_an_image_without_stars_has_no_sources(starfinder: Any) -> None:
     assert len(find_sources(image, FinderParams(starfinder=starfinder))) == 0
     image.dq[:] = flags.DO_NOT_USE
     assert len(find_sources(image, FinderParams(starfinder=starfinder))) == 0
+
+
+@pytest.mark.parametrize("size", [25, 37, 400])
+def test_the_background_is_that_of_photutils(size: int) -> None:
+    from astropy.stats import SigmaClip
+    from photutils.background import Background2D, MedianBackground
+
+    sci = (picture(stars()) + np.hypot(*np.mgrid[:SIZE, :SIZE]) / 50).astype(np.float32)
+    mask = np.zeros(sci.shape, bool)
+    mask[:, 120:] = True
+    sci[30, ::3] = np.nan
+    with pytest.warns(UserWarning, match="non-finite"):
+        theirs = Background2D(
+            sci,
+            size,
+            coverage_mask=mask,
+            filter_size=3,
+            sigma_clip=SigmaClip(3.0),
+            bkg_estimator=MedianBackground(),
+            exclude_percentile=10 if size < SIZE else 100,
+        )
+    level, scatter = background(sci, mask, size)
+    np.testing.assert_allclose(level, theirs.background, rtol=1e-6)
+    np.testing.assert_allclose(scatter, theirs.background_rms, rtol=1e-5)
 
 
 def test_where_no_box_has_enough_pixels_the_background_is_that_of_the_image() -> None:
