@@ -127,11 +127,11 @@ def _spline(boxes: int, pixels: int) -> NDArray[np.float64]:
 
 def filled(levels: Float) -> Float:
     """Boxes without a level get that of their ten nearest, weighted by inverse distance."""
-    from photutils.utils import ShepardIDWInterpolator
-
     known = ~np.isnan(levels)
     if known.all():
         return levels
+    from photutils.utils import ShepardIDWInterpolator
+
     at = ShepardIDWInterpolator(np.argwhere(known), levels[known])
     filled = levels.copy()
     filled[~known] = at(np.argwhere(~known), n_neighbors=10, power=1.0, eps=0.0, regularization=0.0)

@@ -97,6 +97,7 @@ def fit(group: Any, reference: Any, fitting: Fitting) -> Fit:
     try:
         group.align_to_ref(
             reference,
+            ref_tpwcs=_plane(group[0]),
             match=match,
             minobj=fitting.minobj,
             fitgeom=fitting.fitgeometry,
@@ -119,6 +120,11 @@ def fit(group: Any, reference: Any, fitting: Fitting) -> Fit:
         _restore(group, before)
         raise
     return Fit(after, int(np.count_nonzero(info["fitmask"])), float(info["rmse"]))
+
+
+def _plane(member: Any) -> Any:
+    """The tangent plane of an image as it is now; tweakwcs itself would copy the image's whole WCS for it."""
+    return type(member.corrector)(member.corrector.wcs, member.corrector.ref_angles)
 
 
 class _Match:
