@@ -21,7 +21,8 @@ from ramps import make_ramp, write_reference
 
 from calwebbd.stages.exposure import Exposure, Image, Ramp
 from calwebbd.stages.flags import JUMP_DET
-from calwebbd.stages.irs2 import Layout
+from calwebbd.stages.irs2 import Layout, is_interleaved
+from calwebbd.stages.readout import SIZE
 from calwebbd.stages.references import References
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Step
@@ -55,6 +56,7 @@ CORNER = {"SUBSTRT1": 1, "SUBSTRT2": 1}
 MIRI = {"INSTRUME": "MIRI", "DETECTOR": "MIRIMAGE", "READPATT": "FASTR1", "SUBARRAY": "SUB256"}
 NIRSPEC = {"INSTRUME": "NIRSPEC", "DETECTOR": "NRS1", "FASTAXIS": 2, "SLOWAXIS": 1}
 IRS2 = Layout(cells=2, lines=16)
+INTERLEAVED = (2, 4, 3200, 8)
 
 Make = Callable[[Generator], Any]  # of an exposure, or exposures
 Content = Callable[[Generator, int, int], Any]  # of a reference for so many rows and columns
@@ -93,24 +95,35 @@ class Promise:
     def __str__(self) -> str:
         return f"{self.step.name}-{self.way}".removesuffix("-").replace(" ", "-")
 
+    @property
+    def of_ramps(self) -> bool:
+        return self.step is not gain_scale and not self.stored
+
     def write(self, folder: Path, exposure: Any) -> References:
         """The reference files, for the exposure's subarray."""
         subarray, random = first(exposure).subarray, np.random.default_rng(7)
         for kind, content in self.references.items():
-            made = content(random, subarray.ny, subarray.nx)
+            made = content(random, *covered(kind, first(exposure)).sci.shape[-2:])
             if isinstance(made, np.ndarray):
                 table = fits.BinTableHDU(made, name="IRS2" if kind == "refpix" else None)
                 fits.HDUList([fits.PrimaryHDU(), table]).writeto(folder / f"{kind}.fits")
             elif kind == "emicorr":
                 asdf.AsdfFile(made).write_to(folder / f"{kind}.fits")
             else:
-                write_reference(folder, kind, first(exposure), **made)
+                write_reference(folder, kind, covered(kind, first(exposure)), **made)
         return References({kind: folder / f"{kind}.fits" for kind in self.references}, subarray)
 
     def keep(self, exposure: Any, references: References) -> dict[str, np.ndarray]:
         """The arrays of what the step makes of the exposure."""
         subarray = first(exposure).subarray
         return arrays(self.step(exposure, references.within(subarray), **self.params))
+
+
+def covered(kind: str, exposure: Exposure) -> Exposure:
+    """What a reference is for: of interleaved exposures some are for the image alone."""
+    if is_interleaved(exposure) and kind in ("saturation", "ipc"):
+        return Exposure(exposure.header, exposure.sci[0, 0, :SIZE])
+    return exposure
 
 
 def every(exposure: Any) -> tuple[Any, ...]:
@@ -189,14 +202,21 @@ def some_flags(random: Generator, shape: tuple[int, ...], kind: Any, fraction: f
     return np.where(random.random(shape) < fraction, bits, kind(0))
 
 
-def ramps(shape: tuple[int, ...] = SHAPE, *, flagged: float = 0.1, **keywords: Any) -> Make:
-    """Ramps of all rates, some of which saturate, with jumps, a bright blob, and any flags."""
+def ramps(
+    shape: tuple[int, ...] = SHAPE, *, flagged: float = 0.1, faint: bool = False, **keywords: Any
+) -> Make:
+    """Ramps of all rates, some of which saturate, with jumps, and any flags.
+
+    In the first integration there is an event in the middle: a snowball, or, of faint rates, a shower.
+    """
 
     def make(random: Generator) -> Ramp:
         nints, _, ny, nx = shape
         y, x = np.mgrid[:ny, :nx]
-        rate = 10 ** random.uniform(0, 3.8, (ny, nx)) + 3e4 * ((y - ny // 2) ** 2 + (x - nx // 2) ** 2 < 9)
+        away = np.hypot(y - ny // 2, x - nx // 2)
+        rate = 10 ** random.uniform(0, 1 if faint else 3.8, (ny, nx))
         steps = random.normal(rate, 10, shape) + 2e3 * (random.random(shape) < 0.03)
+        steps[0, 2] += 60 * (away < 7) if faint else 4e3 * (away < 7) + 1e5 * (away < 3)
         sci = np.minimum(1000 + np.cumsum(steps, axis=1), 65535).round()
         zeroframe = 1000 + rate / 2 * (random.random((nints, ny, nx)) < 0.9)
         header = {**CLOCK, "NINTS": nints, "NSAMPLES": 1, **keywords}
@@ -362,6 +382,13 @@ def with_reference_pixels(random: Generator) -> Ramp:
     return ramp
 
 
+def with_bad_interleaved_pixels(random: Generator) -> Ramp:
+    """Noise, which is much in two of the interleaved pixels of one integration."""
+    sci = random.normal(1000, 10, (2, 3, IRS2.samples, IRS2.lines))
+    sci[0, :, IRS2.block + 8 : IRS2.block + 10] *= 20
+    return make_ramp(sci, **{**CLOCK, **NIRSPEC, **CORNER})
+
+
 DETECTOR = {"gain": image(1, 3, bad=0), "readnoise": image(5, 20, bad=0)}
 ZERO_DARK = {"dark": same(np.zeros(6), NFRAMES=1, GROUPGAP=0)}
 NO_NOISE = {"references": {**DETECTOR, "readnoise": same(1e9)}}
@@ -369,6 +396,8 @@ BY_NUMBER = "it flags groups by their number"
 ALL_LINES = "it needs whole lines"
 ONE_MEDIAN = "differences of all integrations have one median"
 OTHER_KIND = "it makes rates of groups"
+OF_ONE_RATE = frozenset({"rateints.var_poisson", "rateints.err"})  # at which photons come
+READING = "rows are in the order in which they were read"
 SMALL = "guide stars are never long"
 AVERAGED = {"NFRAMES": 4, "TGROUP": 40.0}
 
@@ -401,7 +430,7 @@ PROMISES: tuple[Promise, ...] = (
         emicorr,
         ramps(**MIRI),
         "sequential",
-        params={"algorithm": "sequential"},
+        params={"algorithm": "sequential", "nbins": 20},
         references={"emicorr": waves(3)},
         identity={"references": {"emicorr": waves(0)}},
         lone="integrations have one wave",
@@ -425,11 +454,29 @@ PROMISES: tuple[Promise, ...] = (
         reach=4,  # the groups before saturated ones are found where these have grown, and grow too
     ),
     Promise(
+        saturation,
+        ramps(INTERLEAVED, **NIRSPEC, **CORNER),
+        "interleaved",
+        references={"saturation": image(3e4, 6e4)},
+        identity={"references": {"saturation": same(1e6)}},
+        reach=READING,
+        nan=1,
+    ),
+    Promise(
         ipc,
         ramps(),
         references={"ipc": kernel(1.04, -0.01)},
         identity={"references": {"ipc": kernel(1, 0)}},
         reach=1,
+    ),
+    Promise(
+        ipc,
+        ramps(INTERLEAVED, **NIRSPEC, **CORNER),
+        "interleaved",
+        references={"ipc": kernel(1.04, -0.01)},
+        identity={"references": {"ipc": kernel(1, 0)}},
+        reach=READING,
+        nan=9,  # rows that are neighbours on the detector may have others between them in the array
     ),
     Promise(firstframe, ramps(), identity=BY_NUMBER),
     Promise(lastframe, ramps(), identity=BY_NUMBER),
@@ -463,17 +510,17 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         refpix,
-        large((2, 3, 1024, 1032), **MIRI, **CORNER),
+        large((2, 2, 1024, 1032), **MIRI, **CORNER),
         "MIRI",
-        identity={"make": lit_evenly((2, 3, 1024, 1032), **MIRI, **CORNER)},
+        identity={"make": lit_evenly((2, 2, 1024, 1032), **MIRI, **CORNER)},
         reach="reference pixels are at the edges",
         nan=0,
     ),
     Promise(
         refpix_irs2,
-        ramps((2, 3, IRS2.samples, IRS2.lines), **NIRSPEC, **CORNER),
+        with_bad_interleaved_pixels,
         "interleaved",
-        params={"preserve_irs2_refpix": True},
+        params={"preserve_irs2_refpix": True, "ovr_corr_mitigation_ftr": 1.5},
         references={"refpix": weights(0.01)},
         identity="outputs lose their trend with any weights",
         lone="reference pixels are bad in all integrations",
@@ -542,9 +589,21 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         jump,
+        ramps(),
+        "and after",
+        params={"after_jump_flag_dn1": 1e3, "after_jump_flag_time1": 25.0},
+        references=DETECTOR,
+        identity=NO_NOISE,
+        removes=JUMP_DET,
+        lone=ONE_MEDIAN,
+        reach="limits are for the median gain",
+        nan=1,
+    ),
+    Promise(
+        jump,
         ramps((6, 4, 40, 16)),
         "clipping",
-        params={"minimum_sigclip_groups": 5},
+        params={"minimum_sigclip_groups": 5, "rejection_threshold": 1.5},
         references=DETECTOR,
         identity="it compares integrations, whatever their noise",
         removes=JUMP_DET,
@@ -555,7 +614,7 @@ PROMISES: tuple[Promise, ...] = (
         jump,
         ramps((3, 6, 48, 48)),
         "snowballs",
-        params={"expand_large_events": True},
+        params={"expand_large_events": True, "edge_size": 0},
         references=DETECTOR,
         identity=NO_NOISE,
         removes=0xFF,  # cores become SATURATED alone
@@ -565,7 +624,7 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         jump,
-        ramps((3, 12, 48, 48), **MIRI),
+        ramps((3, 12, 48, 48), faint=True, **MIRI),
         "showers",
         params={"find_showers": True},
         references=DETECTOR,
@@ -595,6 +654,27 @@ PROMISES: tuple[Promise, ...] = (
         nan=0,
     ),
     Promise(
+        clean_flicker_noise,
+        ramps(EXP_TYPE="NRC_IMAGE"),
+        "masks by integration",
+        params={"single_mask": False, "background_method": "model"},
+        references=DETECTOR,
+        identity={"make": lit_evenly(rate=32, EXP_TYPE="NRC_IMAGE")},
+        reach=ALL_LINES,
+        nan=0,
+    ),
+    Promise(
+        clean_flicker_noise,
+        ramps((2, 4, 64, 128), **NIRSPEC, EXP_TYPE="NRS_FIXEDSLIT"),
+        "frequencies",
+        params={"fit_method": "fft", "background_method": None},
+        references=DETECTOR,
+        identity={"make": lit_evenly((2, 4, 64, 128), **NIRSPEC, EXP_TYPE="NRS_FIXEDSLIT")},
+        lone="the background is that of the exposure",
+        reach=ALL_LINES,
+        nan=0,
+    ),
+    Promise(
         persistence,
         ramps(),
         params={"persistence_time": 100, "dn_threshold": 5e4},
@@ -607,7 +687,16 @@ PROMISES: tuple[Promise, ...] = (
         "OLS",
         references=DETECTOR,
         identity=OTHER_KIND,
-        of_all=frozenset({"rateints.var_poisson", "rateints.err"}),  # photons come at one rate
+        of_all=OF_ONE_RATE,
+    ),
+    Promise(
+        ramp_fit,
+        ramps(),
+        "OLS of single groups",
+        params={"suppress_one_group": False},
+        references=DETECTOR,
+        identity=OTHER_KIND,
+        of_all=OF_ONE_RATE,
     ),
     Promise(
         ramp_fit,

@@ -75,14 +75,18 @@ def resampled(wave: Array, length: float) -> Array:
 
 
 def aligned(shape: Array, wave: Array, period: float, *, scaled: bool) -> Array:
-    """A wave of known shape with the phase of the one found, and its amplitude if `scaled`, by tick."""
+    """A wave of known shape with the phase of the one found, and its amplitude if `scaled`, by tick.
+
+    There is nothing to scale in a flat shape, which becomes 0.
+    """
     found = resampled(wave, len(shape))
     shift = int(np.argmax((found - found.mean()) @ circulant(shape - shape.mean())))
     table = resampled(np.roll(shape, shift), period)
     if not scaled:
         return table
     theirs, ours = table - table.mean(), resampled(wave, period)
-    return np.asarray(table * (theirs @ (ours - ours.mean()) / (theirs @ theirs)))
+    power = theirs @ theirs
+    return np.asarray(table * (theirs @ (ours - ours.mean()) / power if power else 0.0))
 
 
 def remove_waves(

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from promises import PROMISES, Promise, alone, arrays, cut, every, first, has_integrations, on_disk
+from promises import PROMISES, Promise, alone, arrays, changed, cut, every, first, has_integrations, on_disk
 
 from calwebbd.stages import crds, scratch
+from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Ramp
+from calwebbd.stages.flags import DO_NOT_USE, SATURATED
 from calwebbd.stages.parameters import Layer
 from calwebbd.stages.pipelines.dark import dark
 from calwebbd.stages.pipelines.detector1 import detector1
 from calwebbd.stages.pipelines.guider import guider
 from calwebbd.stages.products import GuideStar
 from calwebbd.stages.run import Run
-from calwebbd.stages.step import Skip
+from calwebbd.stages.step import Failed, Skip
 
 SEEDS = (1, 2)
 ROWS, COLUMNS = slice(3, -6), slice(5, -2)
@@ -42,9 +45,25 @@ def assert_same(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> 
         np.testing.assert_array_equal(array, wanted[name], name)
 
 
+def differ(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> bool:
+    return any(
+        not np.array_equal(found[name], array, equal_nan=True)
+        for name, array in wanted.items()
+        if name in found
+    )
+
+
 def test_every_step_has_its_place() -> None:
     steps = {step.name for pipeline in (detector1, dark, guider) for step in pipeline.steps}
     assert {promise.step.name for promise in PROMISES} == steps
+
+
+@for_those(lambda promise: True)
+def test_it_is_shown_on_exposures_that_the_step_changes(promise: Promise, tmp_path: Path) -> None:
+    """Or nothing were shown."""
+    exposure = promise.make(random(1))
+    before = {name: array.copy() for name, array in arrays(exposure).items()}
+    assert differ(promise.keep(exposure, promise.write(tmp_path, exposure)), before)
 
 
 @for_those(lambda promise: not isinstance(promise.identity, str))
@@ -91,6 +110,16 @@ def test_integrations_are_independent(promise: Promise, seed: int, tmp_path: Pat
             np.testing.assert_array_equal(whole, np.bitwise_or.reduce(parts), name)
 
 
+@for_those(lambda promise: bool(promise.lone) and promise.of_ramps)
+def test_integrations_are_not_independent_where_there_is_a_reason(promise: Promise, tmp_path: Path) -> None:
+    exposure = promise.make(random(1))
+    references = promise.write(tmp_path, exposure)
+    each = [promise.keep(alone(exposure, i), references) for i in range(len(exposure.sci))]
+    together = promise.keep(exposure, references)
+    parts = {name: np.concatenate([result[name] for result in each]) for name in ("sci", "groupdq")}
+    assert differ(together, parts)
+
+
 @for_those(lambda promise: isinstance(promise.reach, int))
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_subarray_may_be_cut_before_or_after(promise: Promise, seed: int, tmp_path: Path) -> None:
@@ -131,6 +160,23 @@ def test_on_disk_the_result_is_the_same(
     run = Run(detector1, first(exposure).header, "", _settings=[layer])
     assert_same(arrays(run.steps([promise.step], stored)), promise.keep(exposure, references))
     assert [record.status for record in run.records] == ["COMPLETE"]
+
+
+@for_those(lambda promise: promise.of_ramps)
+@pytest.mark.parametrize("what", ["one group", "two groups", "three groups", "no good group", "saturated"])
+def test_exposures_of_little_use_are_calibrated_or_refused(
+    promise: Promise, what: str, tmp_path: Path
+) -> None:
+    exposure = promise.make(random(1))
+    references = promise.write(tmp_path, exposure)
+    if what.endswith(("group", "groups")) and not what.startswith("no"):
+        ngroups = ["one", "two", "three"].index(what.split()[0]) + 1
+        exposure = changed(exposure, lambda name, array: array[:, :ngroups] if array.ndim == 4 else array)
+        exposure = changed(exposure, lambda name, array: array.copy())
+    else:
+        exposure.groupdq[:] = DO_NOT_USE if what == "no good group" else SATURATED
+    with suppress(Skip, Failed, InputError):
+        promise.keep(exposure, references)
 
 
 @for_those(lambda promise: isinstance(promise.reach, int) or promise.nan is not None)
