@@ -78,6 +78,12 @@ class Associations(Section, frozen=True):
     hard_seconds: Seconds = 72 * 3600.0
 
 
+class Products(Section, frozen=True):
+    """quicklook : whether there is a PNG beside each image."""
+
+    quicklook: bool = False
+
+
 class Log(Section, frozen=True):
     """file : JSON lines beside those on stderr."""
 
@@ -91,6 +97,7 @@ class Config(Section, frozen=True):
     workers: Workers = Workers()
     watch: Watch = Watch()
     associations: Associations = Associations()
+    products: Products = Products()
     log: Log = Log()
     steps: Steps = {}
 

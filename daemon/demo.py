@@ -202,7 +202,7 @@ def _table(night: Night, status: dict[str, Any] | None) -> Table:
 def _tell(night: Night, console: Console) -> None:
     """What was made, where the time went, and how one mosaic came to be."""
     kinds: dict[str, int] = {}
-    for product in night.products.glob("*.fits"):
+    for product in (p for p in night.products.iterdir() if p.suffix in (".fits", ".ecsv")):
         suffix = product.stem.rsplit("_", 1)[-1]
         kinds[suffix] = kinds.get(suffix, 0) + 1
     console.print(f"\n[bold]Made[/] {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}")

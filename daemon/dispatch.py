@@ -40,6 +40,7 @@ class Terms:
     code: str
     budget_mb: int
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    quicklook: bool = False
     level3: bool = True
     clocks: Clocks = field(default_factory=lambda: Clocks(hold_s=5.0, quiet_s=600.0, hard_s=72 * 3600.0))
     estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
@@ -241,6 +242,7 @@ class Dispatch:
             code=self.terms.code,
             header=header,
             steps=self.terms.steps,
+            quicklook=self.terms.quicklook,
         )
 
     def _put(

@@ -273,6 +273,7 @@ def _terms(config: Config, context: str) -> Terms:
         code=version("calwebbd"),
         budget_mb=config.workers.budget_mb,
         steps=config.steps,
+        quicklook=config.products.quicklook,
         level3=config.associations.level3,
         clocks=clocks,
     )

@@ -23,6 +23,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     asn : association to hand to the pipeline in place of the single input, by its file name
     made : whether the association is our own, and is published with the products
     steps : parameters of the site, by step
+    quicklook : whether pictures of the products are published with them
     """
 
     stage: int
@@ -36,6 +37,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     asn_name: str = ""
     asn: dict[str, Any] | None = None
     made: bool = False
+    quicklook: bool = False
 
     @property
     def key(self) -> str:

@@ -235,6 +235,10 @@ def attempt(function: str, work: Work, folder: Path, report: Callable[[str, str]
 
 def _result(work: Work, folder: Path, outcomes: Sequence[Any], started: float) -> Result:
     written = [(Path(p.path), str(p.suffix)) for outcome in outcomes for p in outcome.products]
+    if work.quicklook:
+        from calwebbd.stages.pictures import pictures
+
+        written += [(path, "png") for path in pictures([path for path, _ in written])]
     if work.made:
         written.append((folder / "out" / work.asn_name, "asn"))
     used = resource.getrusage(resource.RUSAGE_SELF)

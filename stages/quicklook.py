@@ -1,4 +1,4 @@
-"""Quick-look pictures of products."""
+"""Pictures of products with captions and scales, for the demo and for pages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from calwebbd.stages.exposure import Float
-from calwebbd.stages.fits.arrays import open_fits, read_array
+from calwebbd.stages.pictures import limits, read_plane, reduced
 
 CAPTIONS = {
     "uncal": "raw: last group minus first",
@@ -20,7 +19,6 @@ CAPTIONS = {
     "crf": "calibrated, outliers flagged",
     "i2d": "combined",
 }
-SIDE = 1024  # pixels; larger images are thinned to this
 
 
 def quicklook(product: Path, picture: Path) -> Path:
@@ -38,10 +36,9 @@ def montage(products: Sequence[Path], picture: Path) -> Path:
 
 
 def _draw(axes: Axes, product: Path) -> None:
-    image, unit = _image(product)
-    step = max(1, max(image.shape) // SIDE)
-    image = image[::step, ::step]
-    low, high = _limits(image)
+    image, unit = read_plane(product)
+    image = reduced(image)
+    low, high = limits(image)
     softening = max((high - low) / 20, 1e-12)
     colours: Any = {"cmap": "inferno", "vmin": 0, "vmax": np.arcsinh((high - low) / softening)}
     axes.set_facecolor("0.5")
@@ -55,23 +52,3 @@ def _draw(axes: Axes, product: Path) -> None:
     bar = axes.figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.01, label=unit)
     ticks = np.linspace(0, colours["vmax"], 5)
     bar.set_ticks(ticks.tolist(), labels=[f"{low + softening * np.sinh(t):.3g}" for t in ticks])
-
-
-def _image(product: Path) -> tuple[Float, str]:
-    """The picture's pixels and their unit; of a ramp, what was collected in its first integration."""
-    with open_fits(product) as hdus:
-        sci = hdus["SCI"]
-        unit = str(sci.header.get("BUNIT", "DN"))
-        axes = sci.header["NAXIS"]
-        shown = sci.header["NAXIS3"] if axes == 4 else 1
-        array = read_array(product, sci, planes=slice(0, shown) if axes > 2 else None).astype(np.float32)
-    return array[-1] - array[0] if axes == 4 else array.reshape(array.shape[-2:]), unit
-
-
-def _limits(image: Float) -> tuple[float, float]:
-    """Darkest and brightest level to show; (0, 1) if nothing is finite."""
-    finite = image[np.isfinite(image)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = np.percentile(finite, (2.0, 99.7))
-    return float(low), float(max(high, low + 1e-6))

@@ -32,6 +32,7 @@ def add(verbs: Verbs, common: Common) -> None:
         "--set", action="append", default=[], metavar="STEP.PARAM=VALUE", help="a parameter; may be repeated"
     )
     process.add_argument("--save-steps", action="store_true", help="write the exposure after each step")
+    process.add_argument("--quicklook", action="store_true", help="draw each image as a PNG beside it")
     process.add_argument("--stop-after", metavar="STEP", help="end after this step and write what it gave")
     process.add_argument(
         "--threads", type=int, metavar="N", help="default: CALWEBBD_THREADS, else all processors"
@@ -51,6 +52,7 @@ def run_process(args: argparse.Namespace) -> int:
     from calwebbd.daemon.cli import complain
     from calwebbd.stages.chain import process_through
     from calwebbd.stages.parameters import Layer, parse_settings
+    from calwebbd.stages.pictures import pictures
     from calwebbd.stages.process import Options
 
     if args.threads:
@@ -77,8 +79,9 @@ def run_process(args: argparse.Namespace) -> int:
         for outcome in process_through(
             [Path(f) for f in args.files], args.pipeline, args.through, options, failed
         ):
-            for product in outcome.products:
-                print(product.path)
+            paths = [product.path for product in outcome.products]
+            for path in [*paths, *(pictures(paths) if args.quicklook else ())]:
+                print(path)
     return code
 
 

@@ -27,8 +27,11 @@ path = "{crds}"
 [watch]
 settle_seconds = 0.2
 patience_seconds = 1
+[products]
+quicklook = true
 """
 EXPECTED = {"cal": 4, "cat": 2, "crf": 4, "i2d": 6, "rate": 4, "rateints": 4, "segm": 2}
+PICTURED = ("rate", "cal", "crf", "i2d", "segm")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,7 @@ def test_a_night_becomes_mosaics_and_every_question_has_an_answer(site: Path, ex
     ended = calwebbd(site, "run", "--config", "calwebbd.toml", "--once")
     assert ended.returncode == 0, ended.stderr
     assert counted(site) == EXPECTED
+    assert len(list((site / "out").glob("*.png"))) == sum(EXPECTED[kind] for kind in PICTURED)
     for path in (site / "out").glob("*.fits"):
         with datamodels.open(path, strict_validation=True) as model:
             model.validate()
