@@ -216,7 +216,7 @@ def ramps(
         away = np.hypot(y - ny // 2, x - nx // 2)
         rate = 10 ** random.uniform(0, 1 if faint else 3.8, (ny, nx))
         steps = random.normal(rate, 10, shape) + 2e3 * (random.random(shape) < 0.03)
-        steps[0, 2] += 60 * (away < 7) if faint else 4e3 * (away < 7) + 1e5 * (away < 3)
+        steps[0, 2] += 30 * (away < 10) if faint else 4e3 * (away < 7) + 1e5 * (away < 3)
         sci = np.minimum(1000 + np.cumsum(steps, axis=1), 65535).round()
         zeroframe = 1000 + rate / 2 * (random.random((nints, ny, nx)) < 0.9)
         header = {**CLOCK, "NINTS": nints, "NSAMPLES": 1, **keywords}

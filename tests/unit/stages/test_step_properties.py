@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from promises import PROMISES, Promise, alone, arrays, changed, cut, every, first, has_integrations, on_disk
+from promises import (
+    CORNER,
+    MIRI,
+    PROMISES,
+    Promise,
+    alone,
+    arrays,
+    changed,
+    cut,
+    every,
+    first,
+    has_integrations,
+    on_disk,
+    ramps,
+)
 
 from calwebbd.stages import crds, scratch
 from calwebbd.stages.errors import InputError
@@ -43,6 +57,15 @@ def assert_same(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> 
     for name, array in found.items():
         assert array.dtype == wanted[name].dtype, name
         np.testing.assert_array_equal(array, wanted[name], name)
+
+
+def test_snowballs_and_showers_are_there(tmp_path: Path) -> None:
+    for promise in PROMISES:
+        if promise.way in ("snowballs", "showers"):
+            exposure = promise.make(random(1))
+            (tmp_path / promise.way).mkdir()
+            promise.keep(exposure, promise.write(tmp_path / promise.way, exposure))
+            assert exposure.header["EXTNCRS"] > 0
 
 
 def differ(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> bool:
@@ -146,20 +169,56 @@ def test_threads_change_no_bit(promise: Promise, tmp_path: Path, monkeypatch: py
     assert_same(*results)
 
 
+def run_of(promises: Iterable[Promise], folder: Path, exposure: Any) -> Run:
+    """A run in which steps have the parameters and references of these, written here."""
+    settings = {}
+    for promise in promises:
+        own = folder / promise.step.name
+        own.mkdir(exist_ok=True)
+        promise.write(own, exposure)
+        files = {f"override_{kind}": str(own / f"{kind}.fits") for kind in promise.references}
+        settings[promise.step.name] = {**promise.params, **files, "skip": False}
+    return Run(detector1, first(exposure).header, "", _settings=[Layer("test", settings)])
+
+
+@pytest.fixture
+def small_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Lets two integrations of three be in memory; no references but those that are given."""
+    monkeypatch.setattr(crds, "best_references", lambda header, kinds, *rest: dict.fromkeys(kinds))
+    return lambda exposure: monkeypatch.setattr(scratch, "AT_ONCE", first(exposure).sci.nbytes * 2 // 3)
+
+
 @for_those(lambda promise: not promise.stored)
 def test_on_disk_the_result_is_the_same(
-    promise: Promise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    promise: Promise, tmp_path: Path, small_memory: Callable[[Any], None]
 ) -> None:
-    exposure = promise.make(random(1))
+    exposure, stored = promise.make(random(1)), on_disk(promise.make(random(1)))
+    small_memory(exposure)
+    run = run_of([promise], tmp_path, exposure)
     references = promise.write(tmp_path, exposure)
-    stored = on_disk(promise.make(random(1)))
-    monkeypatch.setattr(scratch, "AT_ONCE", first(exposure).sci.nbytes * 2 // 3)
-    monkeypatch.setattr(crds, "best_references", lambda header, kinds, *rest: dict.fromkeys(kinds))
-    files = {f"override_{kind}": str(tmp_path / f"{kind}.fits") for kind in promise.references}
-    layer = Layer("test", {promise.step.name: {**promise.params, **files, "skip": False}})
-    run = Run(detector1, first(exposure).header, "", _settings=[layer])
     assert_same(arrays(run.steps([promise.step], stored)), promise.keep(exposure, references))
     assert [record.status for record in run.records] == ["COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "ways"),
+    [
+        (MIRI | {"EXP_TYPE": "MIR_IMAGE"}, ("joint", "MIRI")),
+        (CORNER | {"NOUTPUTS": 4, "EXP_TYPE": "NRC_IMAGE"}, ("four amplifiers",)),
+    ],
+    ids=["MIRI", "near-infrared"],
+)
+def test_on_disk_the_result_of_all_steps_is_the_same(
+    keywords: dict[str, Any], ways: tuple[str, ...], tmp_path: Path, small_memory: Callable[[Any], None]
+) -> None:
+    ways = ("", "one by one", "OLS", *ways)
+    chosen = {p.step.name: p for p in PROMISES if p.way in ways and not p.stored}.values()
+    exposure, stored = (ramps(**keywords)(random(1)) for _ in range(2))
+    small_memory(exposure)
+    run = run_of(chosen, tmp_path, exposure)
+    in_memory, of_disk = (detector1.function(run, ramp) for ramp in (exposure, on_disk(stored)))
+    assert_same(*(arrays((each["rate"], each["rateints"])) for each in (in_memory, of_disk)))
+    assert "FAILED" not in {record.status for record in run.records}
 
 
 @for_those(lambda promise: promise.of_ramps)
