@@ -14,9 +14,23 @@ from calwebbd.stages.header import Header, integer, text
 #: what an output may replace at the end of a file name: the suffixes of products …
 PRODUCTS = frozenset(
     {"uncal", "ramp", "dark", "rate", "rateints", "bsub", "bsubints", "cal", "calints", "crf", "crfints"}
-    | {"i2d", "s2d", "s3d", "x1d", "x1dints", "c1d", "cat", "phot", "whtlt", "snr", "mbsub", "wfscmb"}
+    | {
+        "i2d",
+        "s2d",
+        "s3d",
+        "x1d",
+        "x1dints",
+        "c1d",
+        "cat",
+        "phot",
+        "whtlt",
+        "snr",
+        "mbsub",
+        "wfscmb",
+        "members",
+    }
     | {"psfstack", "psfalign", "psfsub", "ami", "ami-oi", "aminorm", "aminorm-oi", "median", "blot"}
-    | {"residual_fringe"}
+    | {"members", "residual_fringe"}
 )
 #: … and of intermediate results, which carry the name of their step or the class of it
 _STEPS = """
@@ -28,7 +42,7 @@ resample resample_spec reset rscd saturation skymatch source_catalog spec2nrslam
 stackrefs straylight superbias targ_centroid tweakreg wfscombine white_light
 """
 _CLASSES = "[a-z0-9]+(?:step|pipeline)"
-TABLES = frozenset({"cat", "phot", "whtlt"})  #: written as ECSV
+TABLES = frozenset({"cat", "members", "phot", "whtlt"})  #: written as ECSV
 EXTENSIONS = frozenset({".fits", ".ecsv", ".asdf", ".json"})
 
 _SUFFIXES = "|".join([*sorted(PRODUCTS), *_STEPS.split(), _CLASSES])

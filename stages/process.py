@@ -21,6 +21,7 @@ from calwebbd.stages.exposure import Catalogue, Exposure
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_guide_star, read_header, read_image, read_ramp
 from calwebbd.stages.groups import GROUP_ID
+from calwebbd.stages.members import read_usable
 from calwebbd.stages.names import PRODUCTS, product_path, split_suffix
 from calwebbd.stages.parameters import Layer, check, concerning
 from calwebbd.stages.products import Segmentation
@@ -145,17 +146,15 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         if not options.chained:
             raise ParameterError(f"{pipeline.name} has no step {stop_after!r} to stop after")
         stop_after = None
-    for path in task.science:
-        _check(path)
     context = crds.literal_context(options.context)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     with scratch.folder(options.output_dir):
         science = task.science if pipeline.combines else task.science[:1]
-        exposures = [_read(path, pipeline, task) for path in science]
+        exposures, left_out = read_usable(science, lambda path: _read(path, pipeline, task))
         run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
         writer = _Writer(task, context, options.output_dir)
         run.save = writer.write
-        run.others = task.others
+        run.others, run.left_out = task.others, left_out
         if options.save_steps:
             run.keep = writer.keep
         run.record_lacking(exposures)
@@ -222,6 +221,7 @@ def _of_file(file: Path) -> str:
 
 
 def _read(path: Path, pipeline: Pipeline, task: Task) -> Exposure:
+    _check(path)
     try:
         exposure: Exposure = _reader(pipeline)(path)
     except CalibrationError as error:

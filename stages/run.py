@@ -12,6 +12,7 @@ from typing import Any, Literal
 from calwebbd.stages import crds
 from calwebbd.stages.errors import CalibrationError, InputError, ReferenceMissing
 from calwebbd.stages.exposure import Catalogue, Exposure, Header, Ramp
+from calwebbd.stages.members import LeftOut
 from calwebbd.stages.parameters import Effective, Layer, effective
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Failed, Pipeline, Skip, Step
@@ -53,6 +54,7 @@ class Run:
     save : writes a product, by suffix, that the next step would change
     byproducts : what steps made beside their results, by suffix
     others : files of the association that are not science, by role: background, imprint, …
+    left_out : science members that cannot be read
     """
 
     pipeline: Pipeline
@@ -66,6 +68,7 @@ class Run:
     records: list[StepRecord] = field(default_factory=list)
     byproducts: dict[str, Exposure | Catalogue] = field(default_factory=dict)
     others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    left_out: Sequence[LeftOut] = ()
     _settings: list[Layer] | None = None
 
     def record_lacking(self, exposures: Iterable[Exposure]) -> None:

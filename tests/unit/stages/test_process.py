@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import QTable
 from images import placed_image
 
 from calwebbd.stages.associations import Association, Member, Product, load_asn, make_asn, write_asn
@@ -248,3 +249,24 @@ def test_the_ramp_that_is_fitted_is_written_if_asked_for(uncal: Path, tmp_path: 
     assert "S_RAMP" not in ramp.header
     (again,) = process(outcome.products[0].path, output_dir=tmp_path / "again", stop_after="dq_init")
     assert again.pipeline == "detector1"
+
+
+def test_a_member_that_cannot_be_read_is_left_out_of_the_mosaic(
+    night: list[Path], tmp_path: Path, crds_environment: Path
+) -> None:
+    calibrated = list(process_through(night, None, "image2", Options(tmp_path), raising))
+    cals = [p.path for outcome in calibrated for p in outcome.products if p.suffix == "cal"]
+    torn = tmp_path / cals[0].name.replace("_00001_", "_00003_")
+    torn.write_bytes(cals[0].read_bytes()[:9000])
+    key = level3_key(read_header(cals[0]))
+    assert key is not None
+    write_asn(make_asn(key, [path.name for path in (*cals, torn)]), tmp_path / "jw_asn.json")
+    (outcome,) = process(tmp_path / "jw_asn.json", output_dir=tmp_path)
+    assert outcome.product("i2d")
+    members = QTable.read(outcome.product("members"))
+    assert members["used"].tolist() == [True, True, False]
+    assert "truncated" in members["reason"][2] or "ends" in members["reason"][2]
+
+
+def raising(error: Exception) -> None:
+    raise error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from dithers import dither
 
 from calwebbd.stages import flags
+from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Header, Image, Mosaic
+from calwebbd.stages.members import LeftOut
 from calwebbd.stages.pipelines import load
-from calwebbd.stages.pipelines.image3 import image3
+from calwebbd.stages.pipelines.image3 import Image3Params, image3
 from calwebbd.stages.step import Skip, Step
 
 SHAPE = (12, 14)
@@ -20,8 +23,10 @@ SHAPE = (12, 14)
 class Hand:
     """Stands in for a run: applies steps with their defaults, except those switched off."""
 
-    def __init__(self, *off: str) -> None:
+    def __init__(self, *off: str, **parameters: Any) -> None:
         self.off = off
+        self.parameters = SimpleNamespace(values=Image3Params(**parameters))
+        self.left_out: list[LeftOut] = []
 
     def steps(self, steps: Iterable[Step], images: list[Image]) -> Any:
         for step in steps:
@@ -62,7 +67,7 @@ def test_images_of_a_moving_target_are_put_together_by_its_place_all_others_by_t
 def test_dithers_become_flagged_images_and_one_mosaic() -> None:
     images = dithers()
     products = image3.function(Hand(), images)
-    assert list(products) == ["crf", "i2d"]
+    assert list(products) == ["crf", "i2d", "members"]
     crf, mosaic = products["crf"], products["i2d"]
     assert [image.file for image in crf] == [image.file for image in dithers()]
     assert [image.header["BKGLEVEL"] for image in crf] == pytest.approx([0, 1, 2, 3])
@@ -78,11 +83,37 @@ def test_dithers_become_flagged_images_and_one_mosaic() -> None:
 def test_one_image_is_only_resampled() -> None:
     (image,) = dithers(1)
     products = image3.function(Hand(), [image])
-    assert list(products) == ["i2d"]
+    assert list(products) == ["i2d", "members"]
     assert (image.header["S_SKYMAT"], image.header["S_OUTLIR"]) == ("SKIPPED", "SKIPPED")
     assert np.nanmax(products["i2d"].sci) > 30  # the cosmic ray stays, spread over four pixels
 
 
 def test_a_step_switched_off_leaves_its_product_out() -> None:
     assert list(image3.function(Hand("resample"), dithers())) == ["crf"]
-    assert list(image3.function(Hand("outlier_detection"), dithers())) == ["i2d"]
+    assert list(image3.function(Hand("outlier_detection"), dithers())) == ["i2d", "members"]
+
+
+def test_the_table_of_members_says_who_was_used_and_how() -> None:
+    run = Hand("tweakreg", "source_catalog")
+    run.left_out = [LeftOut("jw3_cal.fits", "the file ends too early")]
+    images = dithers(3)
+    images[2].header["ENGQLPTG"] = "PLANNED"
+    products = image3.function(run, images)
+    table = products["members"].table
+    assert table["used"].tolist() == [True, True, False, False]
+    assert table["reason"].tolist()[:3] == ["", "", "the file ends too early"]
+    assert "PLANNED" in table["reason"][3]
+    assert table["sky_method"].tolist()[:2] == ["match", "match"]
+    assert table["outliers"][0] > 0
+    assert len(products["crf"]) == 2
+
+
+def test_too_few_usable_members_make_no_mosaic() -> None:
+    run = Hand("tweakreg", "source_catalog")
+    images = dithers(3)
+    for image in images[:2]:
+        image.header["ENGQLPTG"] = "PLANNED"
+    with pytest.raises(InputError, match="only 1 of 3 members can be used, 50% must be"):
+        image3.function(run, images)
+    combined = image3.function(Hand("tweakreg", "source_catalog", use_planned_pointing=True), images)
+    assert len(combined["crf"]) == 3
