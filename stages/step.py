@@ -41,7 +41,8 @@ class Step:
     name : the official name, as in ``--set jump.rejection_threshold=4``
     keyword : where its status is written; "" if nowhere
     references : CRDS types it needs; one that is N/A for the exposure skips the step
-    optional : CRDS types it uses when there is one
+    optional : CRDS types it uses when there is one; of those it needs, which it does not wait for: a
+        context that has no rule for the exposure skips the step
     params : frozen dataclass with the official parameter names and defaults
     skip : True if the step is off unless asked for
     whole : whether it must have all integrations of a ramp; of others it may get a few at a time

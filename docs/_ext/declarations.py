@@ -92,7 +92,8 @@ def step_page(step: Step, users: list[str]) -> str:
         "Parameter reference": f"``{step.pars}``",
     }
     references = [(f"``{kind}``", "yes", "the step is skipped") for kind in step.references]
-    references += [(f"``{kind}``", "no", "the step does without") for kind in step.optional]
+    rest = [kind for kind in step.optional if kind not in step.references]
+    references += [(f"``{kind}``", "no", "the step does without") for kind in rest]
     declared = step.function
     parts = [
         heading(step.name, "="),

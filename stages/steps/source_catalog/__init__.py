@@ -42,7 +42,11 @@ class SourceCatalogParams(FinderParams):
         return self.ci1_star_threshold, self.ci2_star_threshold
 
 
-@step(keyword="", references=("apcorr", "abvegaoffset"), params=SourceCatalogParams)
+NEEDED = ("apcorr", "abvegaoffset")
+
+
+# optional as well: where CRDS has no entry for them the mosaic does not wait, it has no catalogue
+@step(keyword="", references=NEEDED, optional=NEEDED, params=SourceCatalogParams)
 def source_catalog(mosaic: Mosaic, references: References, params: SourceCatalogParams) -> Mosaic:
     """Find the sources of a mosaic and measure positions, fluxes and shapes.
 

@@ -57,7 +57,13 @@ def failing(image: Image, references: Any, params: NoParams) -> Image:
     raise InputError("EFFINTTM is -1")
 
 
-STEPS = (scale, impossible, inapplicable, vain, failing)
+@step(keyword="", references=("apcorr",), optional=("apcorr",))
+def beside(image: Image, references: Any, params: NoParams) -> Image:
+    """Makes what can be done without."""
+    return image
+
+
+STEPS = (scale, impossible, inapplicable, vain, failing, beside)
 
 
 @pytest.fixture
@@ -104,6 +110,18 @@ def test_a_step_that_does_not_apply_is_skipped_with_its_reason(
     assert run.step(one, image) is image
     assert image.header[one.keyword] == "SKIPPED"
     assert (run.records[0].status, run.records[0].reason) == ("SKIPPED", reason)
+
+
+def test_a_step_that_can_be_done_without_does_not_wait_for_rules_of_its_references(
+    start: Callable[..., Run], image: Image
+) -> None:
+    run = start()
+    run.step(beside, image)
+    run.header = Header({**HEADER, "EXP_TYPE": "NRC_NOTHING"})
+    run.step(beside, image)
+    assert [record.status for record in run.records] == ["COMPLETE", "SKIPPED"]
+    assert run.records[1].reason == "the apcorr reference is N/A for this exposure"
+    assert "" not in image.header
 
 
 def test_a_step_that_fails_is_recorded_and_the_run_goes_on(start: Callable[..., Run], image: Image) -> None:
