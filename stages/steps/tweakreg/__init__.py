@@ -182,9 +182,9 @@ def _absolute(
     try:
         fitting.check()
         outlines = [corners(member.corrector.wcs) for member in team]
-        known = absolute.reference_catalog(name, outlines, _epoch(images[0]))
+        known = absolute.reference_catalog(name, outlines, images[0].header.text("DATE-OBS"))
         if params.save_abs_catalog:
-            images[0].byproducts[f"fit_{Path(name).name.lower()}_ref.ecsv"] = Catalogue(known)
+            images[0].byproducts[f"fit_{Path(name).stem.lower()}_ref.ecsv"] = Catalogue(known)
         if len(known) < fitting.minobj:
             raise NotAligned(f"{name} has {len(known)} of the {fitting.minobj} sources needed")
         if not len(team.catalog):
@@ -222,13 +222,6 @@ def _relative_fitting(params: TweakRegParams) -> Fitting:
 def _absolute_fitting(params: TweakRegParams) -> Fitting:
     names = [each.name for each in fields(Fitting) if hasattr(params, f"abs_{each.name}")]
     return Fitting(**{name: getattr(params, f"abs_{name}") for name in names})
-
-
-def _epoch(image: Image) -> float:
-    """Year of the observation."""
-    from astropy.time import Time
-
-    return float(Time(str(image.header["DATE-OBS"])).decimalyear)
 
 
 def _notes(image: Image, outcome: Aligned) -> dict[str, Any]:

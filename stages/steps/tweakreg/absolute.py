@@ -33,17 +33,17 @@ _NUMBER = r"[+-]?\d+(?:\.\d+)?"
 _CONE = re.compile(rf".*_({_NUMBER})_({_NUMBER})_({_NUMBER})")
 
 
-def reference_catalog(name: str, corners: Sequence[Array], epoch: float) -> Any:
+def reference_catalog(name: str, corners: Sequence[Array], date: str) -> Any:
     """RA and DEC, degrees, of a catalogue's sources: all of a file's, those of Gaia around the exposures.
 
     name : a file, or one of `GAIA`
     corners : (n, 2) sky positions of each exposure, degrees
-    epoch : year to which stars have moved
+    date : of the observation, to which stars have moved
 
     Raises NotAligned if there is no such catalogue.
     """
     if name.upper() in GAIA:
-        return _gaia(name.upper(), np.concatenate(corners), epoch)
+        return _gaia(name.upper(), np.concatenate(corners), date)
     path = Path(name)
     if not path.is_file():
         raise NotAligned(f"abs_refcat {name} is no file, and none of {', '.join(GAIA)}")
@@ -73,8 +73,9 @@ def _positions(sources: Any, path: Path) -> Any:
     return Table({"RA": _filled(ra), "DEC": _filled(dec)})
 
 
-def _gaia(name: str, around: Array, epoch: float) -> Any:
+def _gaia(name: str, around: Array, date: str) -> Any:
     from astropy.table import Table, vstack
+    from astropy.time import Time
 
     folder = os.environ.get(FOLDER)
     if not folder:
@@ -87,6 +88,7 @@ def _gaia(name: str, around: Array, epoch: float) -> Any:
     tiles = [tile for tile in tables if _reaches(tile, centre, radius)]
     if not tiles:
         raise NotAligned(f"{name} is not at hand: no tile in {place} covers the exposures")
+    epoch = float(Time(date).decimalyear)
     stars = vstack([_moved(_read(tile), tile, epoch) for tile in tiles])
     near = _angles(centre, _vectors(np.column_stack([stars["RA"], stars["DEC"]]))) <= radius
     return Table(stars[near])

@@ -13,7 +13,7 @@ from calwebbd.stages.steps.tweakreg.fitting import Fit, Fitting, NotAligned, Not
 
 @dataclass
 class Relative:
-    """What became of the groups, by name: each has a fit or a reason, but for the first one's reference."""
+    """What became of the groups, by name: all but the reference have a fit, or a reason for having none."""
 
     reference: str
     fits: dict[str, Fit] = field(default_factory=dict)
