@@ -1,4 +1,4 @@
-"""What each step of stage 1 promises, and small random exposures and references to hold it to that.
+"""What each step of stage 1 promises, and the small exposures and references it is shown on.
 
 Without another word a step changes nothing with an identity reference, only adds flags,
 treats integrations and pixels by themselves, and keeps a NaN where it is. Where it does not, its
@@ -7,24 +7,51 @@ row of `PROMISES` says why. A step may have several rows, one for each way it wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import asdf
 import numpy as np
 from astropy.io import fits
-from guide_stars import make_guide_star
-from numpy.random import Generator
-from ramps import make_ramp, write_reference
+from parts import arrays, first
+from ramps import write_reference
+from random_exposures import (
+    CORNER,
+    INTERLEAVED,
+    IRS2,
+    MIRI,
+    NIRSPEC,
+    Make,
+    guide_stars,
+    large,
+    lit_evenly,
+    ramps,
+    rates,
+    with_bad_interleaved_pixels,
+    with_reference_pixels,
+    without_light_in_reference_pixels,
+)
+from random_references import (
+    Content,
+    cubes,
+    flat,
+    image,
+    kernel,
+    known_bad,
+    polynomials,
+    same,
+    skips,
+    waves,
+    weights,
+)
 
-from calwebbd.stages.exposure import Exposure, Image, Ramp
+from calwebbd.stages.exposure import Exposure, Ramp
 from calwebbd.stages.flags import JUMP_DET
-from calwebbd.stages.irs2 import Layout, is_interleaved
+from calwebbd.stages.irs2 import is_interleaved
 from calwebbd.stages.readout import SIZE
 from calwebbd.stages.references import References
-from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Step
 from calwebbd.stages.steps.charge_migration import charge_migration
 from calwebbd.stages.steps.clean_flicker_noise import clean_flicker_noise
@@ -50,41 +77,31 @@ from calwebbd.stages.steps.rscd import rscd
 from calwebbd.stages.steps.saturation import saturation
 from calwebbd.stages.steps.superbias import superbias
 
-SHAPE = (3, 6, 40, 16)  # more rows than a thread takes at a time
-CLOCK = {"TGROUP": 10.0, "TFRAME": 10.0, "EFFINTTM": 60.0, "EXPSTART": 60000.0, "DETECTOR": "NRCA1"}
-CORNER = {"SUBSTRT1": 1, "SUBSTRT2": 1}
-MIRI = {"INSTRUME": "MIRI", "DETECTOR": "MIRIMAGE", "READPATT": "FASTR1", "SUBARRAY": "SUB256"}
-NIRSPEC = {"INSTRUME": "NIRSPEC", "DETECTOR": "NRS1", "FASTAXIS": 2, "SLOWAXIS": 1}
-IRS2 = Layout(cells=2, lines=16)
-INTERLEAVED = (2, 4, 3200, 8)
-
-Make = Callable[[Generator], Any]  # of an exposure, or exposures
-Content = Callable[[Generator, int, int], Any]  # of a reference for so many rows and columns
-
 
 @dataclass(frozen=True)
 class Promise:
     """One way a step works, and how it behaves.
 
     make : the exposure it is shown on
-    references : their content by CRDS type
     identity : other settings of this row with which the step changes nothing, also in an exposure
         without flags of groups; or why there are none
+    references : their content by CRDS type
     removes : flags of groups that it may take away
     lone : "" if each integration has the result it would have alone; else why not
     of_all : arrays of the result that depend on all integrations nevertheless
     reach : rows and columns as far away as which a pixel counts; or why a part of the detector cannot
         be had alone
-    nan : as far as a NaN spreads, if that is another distance
+    nan : as far as a NaN spreads; needed where `reach` is no distance
     stored : "" if the result is the same for exposures on disk; else why they never are
     """
 
     step: Step
     make: Make
     way: str = ""
+    _: KW_ONLY
+    identity: Mapping[str, Any] | str
     params: Mapping[str, Any] = field(default_factory=dict)
     references: Mapping[str, Content] = field(default_factory=dict)
-    identity: Mapping[str, Any] | str = ""
     removes: int = 0
     lone: str = ""
     of_all: frozenset[str] = frozenset()
@@ -97,6 +114,7 @@ class Promise:
 
     @property
     def of_ramps(self) -> bool:
+        """Neither of rates nor of guide stars."""
         return self.step is not gain_scale and not self.stored
 
     def write(self, folder: Path, exposure: Any) -> References:
@@ -113,7 +131,7 @@ class Promise:
                 write_reference(folder, kind, covered(kind, first(exposure)), **made)
         return References({kind: folder / f"{kind}.fits" for kind in self.references}, subarray)
 
-    def keep(self, exposure: Any, references: References) -> dict[str, np.ndarray]:
+    def apply(self, exposure: Any, references: References) -> dict[str, np.ndarray]:
         """The arrays of what the step makes of the exposure."""
         subarray = first(exposure).subarray
         return arrays(self.step(exposure, references.within(subarray), **self.params))
@@ -126,272 +144,9 @@ def covered(kind: str, exposure: Exposure) -> Exposure:
     return exposure
 
 
-def every(exposure: Any) -> tuple[Any, ...]:
-    """Steps after ramp_fit take two exposures, others one."""
-    return exposure if isinstance(exposure, tuple) else (exposure,)
-
-
-def first(exposure: Any) -> Any:
-    return every(exposure)[0]
-
-
-def planes(exposure: Exposure) -> Iterator[tuple[str, Any]]:
-    """Names and values of an exposure's images and cubes."""
-    for each in fields(exposure):
-        value = getattr(exposure, each.name)
-        if isinstance(value, np.ndarray | Cube) and value.ndim > 1:
-            yield each.name, value
-
-
-def arrays(exposure: Any) -> dict[str, np.ndarray]:
-    """All of them by name, in memory; of a second exposure, rateints, with its name."""
-    named = zip(("", "rateints."), every(exposure), strict=False)
-    return {f"{of}{name}": np.asarray(value) for of, each in named for name, value in planes(each)}
-
-
-def changed(exposure: Any, change: Callable[[str, Any], Any], **others: Any) -> Any:
-    """The exposure, or exposures, with arrays that `change` makes of their names and values."""
-    made = tuple(
-        replace(each, header=each.header.copy(), **{k: change(k, v) for k, v in planes(each)}, **others)
-        for each in every(exposure)
-    )
-    return made if isinstance(exposure, tuple) else made[0]
-
-
-def alone(exposure: Any, i: int) -> Any:
-    """One of its integrations, with the number that it has."""
-
-    def one(name: str, array: np.ndarray) -> np.ndarray:
-        return array[i : i + 1].copy() if has_integrations(exposure, array) else array.copy()
-
-    return changed(exposure, one, **({"first": i} if isinstance(exposure, Ramp) else {}))
-
-
-def has_integrations(exposure: Any, array: np.ndarray) -> bool:
-    return array.ndim > 2 and len(array) == len(every(exposure)[-1].sci)
-
-
-def cut(exposure: Any, rows: slice, columns: slice) -> Any:
-    """A part of the subarray, read as a subarray of its own."""
-    part = changed(exposure, lambda name, array: array[..., rows, columns].copy())
-    for each in every(part):
-        each.header["SUBSTRT1"] += columns.start
-        each.header["SUBSTRT2"] += rows.start
-    return part
-
-
-def on_disk(exposure: Any) -> Any:
-    """The same, with what has integrations on disk."""
-
-    def stored(name: str, array: np.ndarray) -> Any:
-        if not has_integrations(exposure, array):
-            return array
-        cube = Cube(array.shape, array.dtype)
-        cube.write(0, array)
-        return cube
-
-    return changed(exposure, stored)
-
-
-# exposures
-
-
-def some_flags(random: Generator, shape: tuple[int, ...], kind: Any, fraction: float = 0.1) -> Any:
-    """Any bits, in a part of the elements."""
-    bits = random.integers(0, np.iinfo(kind).max, shape, kind, endpoint=True)
-    return np.where(random.random(shape) < fraction, bits, kind(0))
-
-
-def ramps(
-    shape: tuple[int, ...] = SHAPE, *, flagged: float = 0.1, faint: bool = False, **keywords: Any
-) -> Make:
-    """Ramps of all rates, some of which saturate, with jumps, and any flags.
-
-    In the first integration there is an event in the middle: a snowball, or, of faint rates, a shower.
-    """
-
-    def make(random: Generator) -> Ramp:
-        nints, _, ny, nx = shape
-        y, x = np.mgrid[:ny, :nx]
-        away = np.hypot(y - ny // 2, x - nx // 2)
-        rate = 10 ** random.uniform(0, 1 if faint else 3.8, (ny, nx))
-        steps = random.normal(rate, 10, shape) + 2e3 * (random.random(shape) < 0.03)
-        steps[0, 2] += 30 * (away < 10) if faint else 4e3 * (away < 7) + 1e5 * (away < 3)
-        sci = np.minimum(1000 + np.cumsum(steps, axis=1), 65535).round()
-        zeroframe = 1000 + rate / 2 * (random.random((nints, ny, nx)) < 0.9)
-        header = {**CLOCK, "NINTS": nints, "NSAMPLES": 1, **keywords}
-        ramp = make_ramp(sci, None if "MIRI" in header.values() else zeroframe, **header)
-        ramp.groupdq = some_flags(random, shape, np.uint8, flagged / 5)
-        ramp.pixeldq = some_flags(random, (ny, nx), np.uint32, flagged)
-        return ramp
-
-    return make
-
-
-def lit_evenly(shape: tuple[int, ...] = SHAPE, rate: float = 0.0, **keywords: Any) -> Make:
-    """Ramps without noise: every pixel has a level of its own, and all the same rate."""
-
-    def make(random: Generator) -> Ramp:
-        sci = random.integers(500, 1500, shape[-2:]) + rate * np.arange(shape[1])[:, None, None]
-        return make_ramp(np.broadcast_to(sci, shape).copy(), **{**CLOCK, **keywords})
-
-    return make
-
-
-def large(shape: tuple[int, ...], **keywords: Any) -> Make:
-    """Ramps repeated over the detector, which would take long to make."""
-
-    def make(random: Generator) -> Ramp:
-        nints, ngroups, ny, nx = shape
-        tile = random.normal(1000, 10, (nints, ngroups, ny // 16, nx // 8))
-        ramp = make_ramp(np.tile(tile, (16, 8)), **{**CLOCK, **keywords})
-        ramp.pixeldq[4::9, :3] = 1
-        return ramp
-
-    return make
-
-
-def rates(**keywords: Any) -> Make:
-    """Those of an exposure and of its integrations."""
-
-    def make(random: Generator) -> tuple[Image, Image]:
-        return one(random, 40, 16), one(random, 3, 40, 16)
-
-    def one(random: Generator, *shape: int) -> Image:
-        header = make_ramp(np.zeros((1, 1, 1, 1)), **keywords).header
-        sci, err, *variances = random.uniform(1, 100, (4, *shape)).astype(np.float32)
-        return Image(header, sci, err, some_flags(random, shape, np.uint32), *variances)
-
-    return make
-
-
-def guide_stars(exp_type: str, *shape: int, **keywords: Any) -> Make:
-    """Raw groups, (nints, ngroups, ny, nx), or count rates, (nplanes, ny, nx)."""
-
-    def make(random: Generator) -> Any:
-        star = make_guide_star(random.uniform(0, 6e4, shape).round(), exp_type, TGROUP=0.3, **keywords)
-        star.dq = some_flags(random, shape[-2:], np.uint32)
-        if len(shape) == 3:
-            star.err = np.sqrt(star.sci)
-        return star
-
-    return make
-
-
-# contents of references
-
-
-def image(low: float, high: float, *, dq: bool = True, bad: float = 0.03, **keywords: Any) -> Content:
-    """Values between two, with NaN and flags here and there."""
-
-    def make(random: Generator, ny: int, nx: int) -> dict[str, Any]:
-        values = random.uniform(low, high, (ny, nx))
-        values[random.random((ny, nx)) < bad] = np.nan
-        return {"sci": values, "dq": some_flags(random, (ny, nx), np.uint32) if dq else 0, **keywords}
-
-    return make
-
-
-def same(value: Any, **keywords: Any) -> Content:
-    """One value for all pixels, in planes if there are several."""
-    each = np.asarray(value)[..., None, None]
-    return lambda random, ny, nx: {"sci": np.broadcast_to(each, (*np.shape(value), ny, nx)), **keywords}
-
-
-def flat(noise: float) -> Content:
-    def make(random: Generator, ny: int, nx: int) -> dict[str, Any]:
-        return {"sci": random.normal(1, noise, (ny, nx)), "err": random.normal(noise, noise, (ny, nx))}
-
-    return make
-
-
-def known_bad(random: Generator, ny: int, nx: int) -> dict[str, Any]:
-    return {"dq": some_flags(random, (ny, nx), np.uint32)}
-
-
-def kernel(centre: float, side: float) -> Content:
-    """Interpixel capacitance."""
-    return lambda random, ny, nx: {"sci": [[0, side, 0], [side, centre, side], [0, side, 0]]}
-
-
-def cubes(*shape: int, **keywords: Any) -> Content:
-    """Planes of noise, with NaN here and there."""
-
-    def make(random: Generator, ny: int, nx: int) -> dict[str, Any]:
-        values = random.normal(0, 5, (*shape, ny, nx))
-        values[..., random.random((ny, nx)) < 0.03] = np.nan
-        dq = some_flags(random, (ny, nx), np.uint32)
-        return {"sci": values, "dq": dq, **keywords}
-
-    return make
-
-
-def polynomials(*names: str, curved: float = 1.0) -> Content:
-    """Coefficients close to the identity, or just that."""
-
-    def make(random: Generator, ny: int, nx: int) -> dict[str, Any]:
-        noise = curved * random.normal(0, 1, (4, ny, nx)) * np.reshape([1, 1e-2, 1e-7, 1e-12], (4, 1, 1))
-        noise[1] += 1
-        noise[1, random.random((ny, nx)) < 0.03 * curved] = np.nan
-        dq = some_flags(random, (ny, nx), np.uint32) if curved else 0
-        return {**dict.fromkeys(names, noise), "dq": dq}
-
-    return make
-
-
-def skips(first: int, later: int) -> Content:
-    columns = [("subarray", "S17"), ("readpatt", "S12"), ("group_skip1", "i4"), ("group_skip", "i4")]
-    return lambda random, ny, nx: np.array([("SUB256", "FASTR1", first, later)], columns)
-
-
-def waves(amplitude: float) -> Content:
-    wave = amplitude * np.sin(2 * np.pi * (np.arange(500) + 0.5) / 500)
-    case = {"rowclocks": 96, "frameclocks": 29952, "freqs": {"FAST": ["Hz218"]}}
-    return lambda random, ny, nx: {
-        "frequencies": {"Hz218": {"frequency": 218.52, "phase_amplitudes": wave}},
-        "subarray_cases": {"SUB256": case},
-    }
-
-
-def weights(size: float) -> Content:
-    """Of the interleaved reference pixels, at all frequencies."""
-    length = 2 * IRS2.slots * IRS2.lines
-    columns = [(f"{kind}_{k}", "f4") for kind in ("alpha", "beta") for k in range(4)]
-
-    def make(random: Generator, ny: int, nx: int) -> np.ndarray:
-        table = np.zeros(length, columns)
-        for name, _ in columns:
-            table[name] = random.normal(0, size, length)
-        return table
-
-    return make
-
-
-def without_light_in_reference_pixels(random: Generator) -> Ramp:
-    ramp = ramps(flagged=0, NOUTPUTS=4, **CORNER)(random)
-    for array in (ramp.sci, ramp.zeroframe):
-        array[..., :4, :] = array[..., :4] = 0
-    return ramp
-
-
-def with_reference_pixels(random: Generator) -> Ramp:
-    """Those of one amplifier, in the four left columns."""
-    ramp = ramps(**CORNER)(random)
-    ramp.pixeldq &= np.uint32(2**31 - 1)
-    ramp.pixeldq[:, :4] = 1 << 31
-    return ramp
-
-
-def with_bad_interleaved_pixels(random: Generator) -> Ramp:
-    """Noise, which is much in two of the interleaved pixels of one integration."""
-    sci = random.normal(1000, 10, (2, 3, IRS2.samples, IRS2.lines))
-    sci[0, :, IRS2.block + 8 : IRS2.block + 10] *= 20
-    return make_ramp(sci, **{**CLOCK, **NIRSPEC, **CORNER})
-
-
-DETECTOR = {"gain": image(1, 3, bad=0), "readnoise": image(5, 20, bad=0)}
-ZERO_DARK = {"dark": same(np.zeros(6), NFRAMES=1, GROUPGAP=0)}
-NO_NOISE = {"references": {**DETECTOR, "readnoise": same(1e9)}}
+DETECTOR: dict[str, Any] = {"gain": image(1, 3, bad=0), "readnoise": image(5, 20, bad=0)}
+ZERO_DARK: dict[str, Any] = {"dark": same(np.zeros(6), NFRAMES=1, GROUPGAP=0)}
+TOO_NOISY: dict[str, Any] = {"references": {**DETECTOR, "readnoise": same(1e9)}}
 BY_NUMBER = "it flags groups by their number"
 ALL_LINES = "it needs whole lines"
 ONE_MEDIAN = "differences of all integrations have one median"
@@ -399,7 +154,7 @@ OTHER_KIND = "it makes rates of groups"
 OF_ONE_RATE = frozenset({"rateints.var_poisson", "rateints.err"})  # at which photons come
 READING = "rows are in the order in which they were read"
 SMALL = "guide stars are never long"
-AVERAGED = {"NFRAMES": 4, "TGROUP": 40.0}
+AVERAGED: dict[str, Any] = {"NFRAMES": 4, "TGROUP": 40.0}
 
 
 def interleaved(ramp: Ramp, references: References, params: Any) -> Ramp:
@@ -572,7 +327,7 @@ PROMISES: tuple[Promise, ...] = (
         ramps(),
         "one by one",
         references=DETECTOR,
-        identity=NO_NOISE,
+        identity=TOO_NOISY,
         removes=JUMP_DET,
         lone=ONE_MEDIAN,
         reach=1,
@@ -582,7 +337,7 @@ PROMISES: tuple[Promise, ...] = (
         ramps((3, 14, 40, 16)),
         "at once",
         references=DETECTOR,
-        identity=NO_NOISE,
+        identity=TOO_NOISY,
         removes=JUMP_DET,
         lone=ONE_MEDIAN,
         reach=1,
@@ -593,7 +348,7 @@ PROMISES: tuple[Promise, ...] = (
         "and after",
         params={"after_jump_flag_dn1": 1e3, "after_jump_flag_time1": 25.0},
         references=DETECTOR,
-        identity=NO_NOISE,
+        identity=TOO_NOISY,
         removes=JUMP_DET,
         lone=ONE_MEDIAN,
         reach="limits are for the median gain",
@@ -616,7 +371,7 @@ PROMISES: tuple[Promise, ...] = (
         "snowballs",
         params={"expand_large_events": True, "edge_size": 0},
         references=DETECTOR,
-        identity=NO_NOISE,
+        identity=TOO_NOISY,
         removes=0xFF,  # cores become SATURATED alone
         lone="snowballs last into the next integration",
         reach="snowballs have any size",
@@ -628,7 +383,7 @@ PROMISES: tuple[Promise, ...] = (
         "showers",
         params={"find_showers": True},
         references=DETECTOR,
-        identity=NO_NOISE,
+        identity=TOO_NOISY,
         removes=JUMP_DET,
         lone=ONE_MEDIAN,
         reach="showers have any size",
