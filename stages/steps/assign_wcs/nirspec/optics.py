@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from astropy.modeling.models import Identity, Mapping, Scale, Shift
@@ -12,6 +13,7 @@ from calwebbd.stages.errors import ReferenceMissing
 from calwebbd.stages.exposure import Header, Subarray
 from calwebbd.stages.references import References
 from calwebbd.stages.steps.assign_wcs.nirspec import disperser
+from calwebbd.stages.transforms import Function, compiled
 
 LAST = 2047  # pixel of a detector's rows and columns
 
@@ -35,6 +37,16 @@ class Optics:
     wavelength: Any
     order: int
     wavelengths: tuple[float, float]
+
+    @cached_property
+    def arriving(self) -> Function:
+        """(x, y) of the subarray to the direction in which their light left the disperser."""
+        return compiled(self.detector_to_sca | self.sca_to_gwa)
+
+    @cached_property
+    def landing(self) -> Function:
+        """The inverse."""
+        return compiled((self.detector_to_sca | self.sca_to_gwa).inverse)
 
     @property
     def middle(self) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calwebbd.stages.steps.assign_wcs.imaging import Box
 from calwebbd.stages.steps.assign_wcs.nirspec.apertures import Aperture, gwa_to_slit
 from calwebbd.stages.steps.assign_wcs.nirspec.optics import LAST, Optics
-from calwebbd.stages.transforms import compiled
+from calwebbd.stages.transforms import Function, compiled, composed
 
 Mask = NDArray[np.bool_]
 STEP = 1e-10  # m, between the wavelengths at which a trace is followed
@@ -54,15 +54,16 @@ def trace(aperture: Aperture, optics: Optics) -> Trace | None:
 
     None if that misses the detector. Source: specification spec2 §2.
     """
-    to_slit = detector_to_slit(aperture, optics)
-    x, y = edges(to_slit.inverse, aperture, optics)
+    to_slit = gwa_to_slit(aperture, optics)
+    x, y = edges(composed([compiled(to_slit.inverse), optics.landing]), aperture, optics)
     box = around(x, y)
     (x1, x2), (y1, y2) = box
     if x1 >= LAST + 1 or y1 >= LAST + 1 or x2 <= 0 or y2 <= 0 or x2 - x1 < 2 or y2 - y1 < 1:
         return None
     columns = np.arange(_nearest(x1), np.ceil(x2 - 0.5) + 1)
     rows = np.arange(_nearest(y1), np.ceil(y2 - 0.5) + 1)
-    lit = np.isfinite(compiled(to_slit)(*np.meshgrid(columns, rows))[2])
+    places = composed([optics.arriving, compiled(to_slit)])
+    lit = np.isfinite(places(*np.meshgrid(columns, rows))[2])
     if lit.any():
         box = around(x, rows[lit.any(axis=1)])
     lit &= _within(columns, box[0]) & _within(rows, box[1])[:, None]
@@ -70,13 +71,13 @@ def trace(aperture: Aperture, optics: Optics) -> Trace | None:
 
 
 def edges(
-    to_detector: Any, aperture: Aperture, optics: Optics
+    to_detector: Function, aperture: Aperture, optics: Optics
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Pixels (x, y) of both ends of an aperture at all wavelengths."""
     low, high = optics.wavelengths
     waves = np.linspace(low, high, int((high - low) / STEP))
     y = np.repeat([aperture.ymin, aperture.ymax], waves.size)
-    x, y = compiled(to_detector)(np.zeros(y.size), y, np.tile(waves, 2))
+    x, y = to_detector(np.zeros(y.size), y, np.tile(waves, 2))
     return x, y
 
 
