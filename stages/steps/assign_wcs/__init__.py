@@ -21,6 +21,11 @@ IMAGING = frozenset(
     | {"MIR_IMAGE", "MIR_LYOT", "MIR_4QPM", "MIR_CORONCAL", "MIR_TACQ", "MIR_TACONFIRM", "FGS_FOCUS"}
     | {"NIS_IMAGE", "NIS_AMI", "NIS_TACQ", "NIS_TACONFIRM", "NIS_FOCUS"}
 )
+#: of NIRSpec, through the mirror of its grating wheel
+MIRROR = frozenset(
+    {"NRS_IMAGE", "NRS_FOCUS", "NRS_CONFIRM", "NRS_MSATA", "NRS_TACONFIRM", "NRS_TACQ", "NRS_TASLIT"}
+    | {"NRS_VERIFY", "NRS_WATA"}
+)
 #: Types of other modes. Imaging has none of them, and its products say so in R_ keywords.
 OTHER_MODES = (
     *("specwcs", "regions", "wavelengthrange", "camera", "chromcorr", "collimator", "disperser", "fore"),
@@ -38,8 +43,21 @@ class AssignWcsParams(SipParams):
 def assign_wcs(image: Image, references: References, params: AssignWcsParams) -> Image:
     """Attach the coordinate system, its footprint and its FITS approximation."""
     exp_type = image.header.text("EXP_TYPE")
-    if exp_type not in IMAGING:
+    if exp_type in MIRROR:
+        from calwebbd.stages.steps.assign_wcs.nirspec.imaging import assign_mirror  # takes a while
+
+        assign_mirror(image, references)
+    elif exp_type in IMAGING:
+        assign_distortion(image, references)
+    else:
         raise InputError(f"EXP_TYPE {exp_type} is not one that this version gives a WCS")
+    if image.wcs.output_frame.name == "world":
+        describe(image, params)
+    return image
+
+
+def assign_distortion(image: Image, references: References) -> None:
+    """Give an image the WCS that its distortion reference describes."""
     if "distortion" not in references:
         raise ReferenceMissing("the distortion reference is N/A for this exposure")
     if image.header.text("INSTRUME") == "MIRI" and "filteroffset" not in references:
@@ -47,8 +65,6 @@ def assign_wcs(image: Image, references: References, params: AssignWcsParams) ->
     rows = references["filteroffset"].tree()["filters"] if "filteroffset" in references else []
     distortion = references["distortion"].tree()["model"]
     image.wcs = imaging_wcs(image.header, image.subarray, distortion, filter_offset(rows, image.header))
-    describe(image, params)
-    return image
 
 
 def describe(image: Image, params: SipParams) -> None:

@@ -8,19 +8,26 @@ import gwcs
 from astropy.modeling import bind_bounding_box
 from astropy.modeling.models import Const1D, Identity, Mapping, Scale
 
-from calwebbd.stages.exposure import Header, Subarray
+from calwebbd.stages.exposure import Header, Image, Subarray
 from calwebbd.stages.references import References
 from calwebbd.stages.steps.assign_wcs.imaging import array_box, v2v3_to_sky, velocity_aberration
 from calwebbd.stages.steps.assign_wcs.nirspec.frames import plane
 from calwebbd.stages.steps.assign_wcs.nirspec.optics import Optics, read_optics, tree_of
 
 
-def imaging_wcs(header: Header, subarray: Subarray, references: References) -> Any:
+def assign_mirror(image: Image, references: References) -> None:
+    """Give an image its WCS, and the header the wavelengths (m) and the order that it stands for."""
+    optics = read_optics(image.header, image.subarray, references)
+    image.wcs = imaging_wcs(image.header, image.subarray, references, optics)
+    low, high = optics.wavelengths
+    image.header.update(WAVSTART=low, WAVEND=high, SPORDER=optics.order)
+
+
+def imaging_wcs(header: Header, subarray: Subarray, references: References, optics: Optics) -> Any:
     """The gwcs of an image; where the filter wheel is closed (OPAQUE), it ends at the micro-shutters.
 
     The fore optics are taken in the middle of the filter's wavelengths. Source: specification spec2 §2.
     """
-    optics = read_optics(header, subarray, references)
     bind_bounding_box(optics.detector_to_sca, array_box(subarray.ny, subarray.nx), order="F")
     steps = [
         (plane("detector"), optics.detector_to_sca),

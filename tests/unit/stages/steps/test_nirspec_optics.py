@@ -8,13 +8,14 @@ import pytest
 from astropy import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from images import make_image
 from nirspec import ARRAY, GROOVES, make_header, make_references, trees
 
 from calwebbd.stages.errors import InputError, ReferenceMissing
-from calwebbd.stages.exposure import Header, Subarray
+from calwebbd.stages.exposure import Header, Image, Subarray
+from calwebbd.stages.steps.assign_wcs import assign_wcs
 from calwebbd.stages.steps.assign_wcs.nirspec import disperser, slits
 from calwebbd.stages.steps.assign_wcs.nirspec.apertures import Aperture, slice_apertures, slit_apertures
-from calwebbd.stages.steps.assign_wcs.nirspec.imaging import imaging_wcs
 from calwebbd.stages.steps.assign_wcs.nirspec.optics import Optics, read_optics
 from calwebbd.stages.steps.assign_wcs.nirspec.traces import around, detector_to_slit, trace
 from calwebbd.stages.steps.assign_wcs.nirspec.wcs import aperture_wcs, slice_to_sky, slit_to_sky
@@ -200,17 +201,26 @@ def test_the_wcs_of_a_slice_passes_the_slicer() -> None:
     np.testing.assert_allclose(wcs.invert(*sky), (45, y), atol=0.03)
 
 
+def image_of(**keywords: Any) -> Image:
+    corner = {"SUBSTRT1": 1, "SUBSTRT2": 1, "GRATING": "MIRROR"}
+    return make_image(np.zeros((64, 96)), **make_header("NRS_IMAGE", **corner, **keywords))
+
+
 def test_images_go_to_the_sky_and_back() -> None:
-    header = make_header("NRS_IMAGE", GRATING="MIRROR")
-    references = make_references(Path())
-    wcs = imaging_wcs(header, ARRAY, references)
-    ra, dec = wcs(10.0, 31.0)
-    assert (ra, dec) == (pytest.approx(30), pytest.approx(10 - 2.0 / 3600, abs=1e-9))
-    np.testing.assert_allclose(wcs.invert(ra, dec), (10, 31), atol=1e-6)
-    assert wcs.footprint().shape == (4, 2)
-    closed = imaging_wcs(make_header("NRS_IMAGE", GRATING="MIRROR", FILTER="OPAQUE"), ARRAY, references)
-    assert closed.available_frames[-1] == "msa"
-    np.testing.assert_allclose(closed(10.0, 31.0), (0, -0.002), atol=1e-12)
+    image = assign_wcs(image_of(), make_references(Path()))
+    ra, dec = image.wcs(10.0, 31.0)
+    assert (ra, dec) == (pytest.approx(30), pytest.approx(10 - 2.0 / 3600, abs=1e-6))
+    np.testing.assert_allclose(image.wcs.invert(ra, dec), (10, 31), atol=1e-6)
+    assert str(image.header["S_REGION"]).startswith("POLYGON ICRS")
+    assert image.header["CTYPE1"] == "RA---TAN"  # nothing is bent
+    assert (image.header["WAVSTART"], image.header["SPORDER"]) == (0.6e-6, -1)
+
+
+def test_behind_a_closed_filter_wheel_there_is_no_sky() -> None:
+    image = assign_wcs(image_of(FILTER="OPAQUE"), make_references(Path()))
+    assert image.wcs.available_frames[-1] == "msa"
+    assert "S_REGION" not in image.header
+    np.testing.assert_allclose(image.wcs(10.0, 31.0), (0, -0.002), atol=1e-12)
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
