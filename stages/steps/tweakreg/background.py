@@ -6,6 +6,7 @@ the values of a box are sorted once for all rounds of clipping.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -47,7 +48,7 @@ def _meshes(image: Float, usable: Mask, box: tuple[int, int], enough: float) -> 
         at = tuple(slice(n * side, (n + 1) * side) for n, side in zip((row, column), box, strict=True))
         return _clipped(image[at][usable[at]], least)
 
-    found = in_threads([lambda at=at: statistics(*at) for at in product(range(ny), range(nx))])
+    found = in_threads([partial(statistics, *at) for at in product(range(ny), range(nx))])
     level, scatter = np.array(found, np.float32).reshape(ny, nx, 2).transpose(2, 0, 1)
     return level, scatter
 
