@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Float
 from calwebbd.stages.step import Skip
+from calwebbd.stages.steps.tweakreg.background import background
 
 Values = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -90,12 +91,12 @@ def find_sources(
 
     Source: specification image3 §7, 1-3.
     """
-    if missing.all():
-        raise Skip("no pixel of the mosaic has a weight and an error")
+    if not (np.isfinite(sci) & ~missing).any():
+        raise Skip("no pixel of the mosaic has a value, a weight and an error")
     data = sci * jansky
-    background, threshold = measure_background(data, missing, params.bkg_boxsize)
-    data -= background
-    del background
+    level, threshold = background(data, missing, params.bkg_boxsize)
+    data -= level
+    del level
     threshold *= np.float32(params.snr_threshold)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*(No sources|non-finite|NaN|invalid value)")
@@ -106,31 +107,6 @@ def find_sources(
     if found is None:
         raise Skip("no sources were found")
     return found
-
-
-def measure_background(data: Float, missing: Mask, box: int) -> tuple[Float, Float]:
-    """Background and its rms, (ny, nx): clipped medians of boxes, median-filtered by 3 and interpolated.
-
-    missing : (ny, nx), True where pixels do not count
-
-    Where every box misses too many pixels, the whole image is one box.
-    """
-    from astropy.stats import SigmaClip
-    from photutils.background import Background2D, MedianBackground
-
-    how = {
-        "filter_size": (3, 3),
-        "coverage_mask": missing,
-        "sigma_clip": SigmaClip(sigma=3.0),
-        "bkg_estimator": MedianBackground(),
-    }
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*(non-finite|NaN|invalid value)")
-        try:
-            found = Background2D(data, box, **how)
-        except ValueError:  # every box has more than a tenth of its pixels missing
-            found = Background2D(data, data.shape, **how, exclude_percentile=100.0)
-        return found.background, found.background_rms
 
 
 def convolved(data: Float, fwhm: float, missing: Mask) -> Float:

@@ -22,7 +22,7 @@ from calwebbd.stages.products import Segmentation
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.source_catalog import SourceCatalogParams, apertures_for, source_catalog
 from calwebbd.stages.steps.source_catalog.apertures import vega_offset
-from calwebbd.stages.steps.source_catalog.detection import measure_background, several_peaks
+from calwebbd.stages.steps.source_catalog.detection import several_peaks
 from calwebbd.stages.steps.source_catalog.photometry import ab_magnitude, circular_flux, local_background
 from calwebbd.stages.steps.source_catalog.shapes import kernel, nearest, sharpness_roundness
 
@@ -305,15 +305,6 @@ def test_only_segments_with_several_peaks_can_be_parted(seed: int, connectivity:
     every = deblend_sources(image, found, 3, **options).data
     some = deblend_sources(image, found, 3, labels=labels, **options).data if labels.size else found.data
     np.testing.assert_array_equal(some, every)
-
-
-def test_a_background_is_had_from_a_mosaic_that_is_mostly_empty() -> None:
-    data = np.random.default_rng(2).normal(3, 0.1, (40, 40)).astype(np.float32)
-    missing = np.ones(data.shape, bool)
-    missing[::3, ::2] = False
-    level, rms = measure_background(data, missing, 10)
-    np.testing.assert_allclose(level[~missing], 3, atol=0.05)
-    np.testing.assert_allclose(rms[~missing], 0.1, rtol=0.2)
 
 
 def test_products_are_written_in_the_jwst_forms(tmp_path: Path) -> None:
