@@ -39,7 +39,7 @@ HEADER = """# Benchmarks
 calwebbd {ours} beside jwst {official}; {processor}, {cores} cores, {memory:.0f} GB, Python {python}.
 Made by `python tests/bench/bench.py --write`.
 
-Both run on the same data, in turns, each in a process that has run the pipeline once before;
+Both run on the same data, in turns, each in a process {warm};
 medians of {runs} runs, the peak of memory is the largest of them. Processor time counts all
 threads. Steps which calwebbd does not have yet are switched off in the official package. The
 floor is the time to read the bytes of the exposure and its references and to write those of the
@@ -53,6 +53,7 @@ class Bench:
     folder: Path
     data: Path
     runs: int
+    first: bool = False
     rows: list[str] = field(default_factory=list)
     series: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
@@ -110,10 +111,10 @@ class Bench:
         for who in ("theirs", "ours"):
             shutil.rmtree(self.folder / who, ignore_errors=True)
         with self._official(variables, pipeline) as there, self._our(variables, pipeline) as here:
-            for _ in range(self.runs + 1):
+            for _ in range(self.runs + (not self.first)):
                 theirs.append(there.ask("run", output_dir=self.folder / "theirs", steps=steps, **request))
                 ours.append(here.ask("run", output_dir=self.folder / "ours", **request))
-        self.rows += _rows(pipeline, what, theirs[1:], ours[1:])
+        self.rows += _rows(pipeline, what, theirs[-self.runs :], ours[-self.runs :])
 
     def _made(self, crds: Path, pipeline: str, file: Path, suffix: str) -> Path:
         """A product of ours, made if it is not there."""
@@ -174,6 +175,7 @@ def page(bench: Bench) -> str:
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9,
         python=platform.python_version(),
         runs=bench.runs,
+        warm="of its own" if bench.first else "that has run the pipeline once before",
     )
     table = "\n".join(["| | | wall, s | processor, s | peak, MB |", "|---|---|--:|--:|--:|", *bench.rows])
     series = "\n".join(["| calwebbd alone | raw data, MB | peak, MB |", "|---|--:|--:|", *bench.series])
@@ -187,12 +189,13 @@ def main() -> int:
     option = parser.add_argument
     option("--case", nargs="+", choices=list(MEASURES), default=USUAL, help=f"default: {' '.join(USUAL)}")
     option("--runs", type=int, default=3, metavar="N", help="that count, of each; default: 3")
+    option("--first", action="store_true", help="count the first run of each, too: for long cases")
     option("--data", type=Path, metavar="DIR", help="keep simulated data here, and use those that are there")
     option("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="calwebbd-bench-") as scratch:
         folder = Path(scratch)
-        bench = Bench(folder, args.data or folder, args.runs)
+        bench = Bench(folder, args.data or folder, args.runs, args.first)
         for name in (name for name in MEASURES if name in args.case):
             print(name, "…", file=sys.stderr)
             MEASURES[name](bench)
