@@ -146,7 +146,7 @@ class Run:
         except CalibrationError as error:
             error.step = error.step or step.name
             raise
-        unused = set(step.optional) - references.asked
+        unused = set() if step.names_all else set(step.optional) - references.asked
         files = {kind: name for kind, name in files.items() if kind not in unused}
         for each in _each(result):
             if step.keyword:

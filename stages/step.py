@@ -43,6 +43,7 @@ class Step:
     references : CRDS types it needs; one that is N/A for the exposure skips the step
     optional : CRDS types it uses when there is one; of those it needs, which it does not wait for: a
         context that has no rule for the exposure skips the step
+    names_all : whether the header names those of all its types, not just of those it looked for
     params : frozen dataclass with the official parameter names and defaults
     skip : True if the step is off unless asked for
     whole : whether it must have all integrations of a ramp; of others it may get a few at a time
@@ -56,6 +57,7 @@ class Step:
     params: type = NoParams
     skip: bool = False
     whole: Callable[[Any], bool] = lambda ramp: False
+    names_all: bool = False
 
     @property
     def summary(self) -> str:
@@ -81,12 +83,14 @@ def step(
     skip: bool = False,
     whole: bool | Callable[[Any], bool] = False,
     name: str | None = None,
+    names_all: bool = False,
 ) -> Callable[[Callable[..., Any]], Step]:
     """Declare the function below as a step; its name is the step's unless `name` says otherwise."""
 
     def declare(function: Callable[..., Any]) -> Step:
         always = whole if callable(whole) else lambda ramp: bool(whole)
-        return Step(name or function.__name__, keyword, function, references, optional, params, skip, always)
+        called = name or function.__name__
+        return Step(called, keyword, function, references, optional, params, skip, always, names_all)
 
     return declare
 

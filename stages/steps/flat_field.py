@@ -87,15 +87,20 @@ def apply_flat_to_guide_star(star: GuideStar, flat: Float, flat_err: Float, *, i
     star.err = err
 
 
-#: Types of spectroscopic modes. Imaging has none of them, and its products say so in R_ keywords.
+#: Types of spectroscopic modes. The products of all modes have their R_ keywords.
 OTHER_MODES = ("fflat", "sflat", "dflat")
 
 
-@step(keyword="S_FLAT", references=("flat",), optional=OTHER_MODES, params=FlatFieldParams)
+UNSUPPORTED = frozenset({"NRS_VERIFY", "NRS_AUTOFLAT"})
+
+
+@step(keyword="S_FLAT", references=("flat",), optional=OTHER_MODES, names_all=True, params=FlatFieldParams)
 def flat_field(
     image: Image | GuideStar, references: References, params: FlatFieldParams
 ) -> Image | GuideStar:
     """Divide by the flat field and take its error into account."""
+    if image.header.text("EXP_TYPE") in UNSUPPORTED:
+        raise Skip(f"{image.header['EXP_TYPE']} has no flat field")
     if isinstance(image, GuideStar) and image.raw:
         raise Skip("guide stars have no count rates before guider_cds")
     reference = references["flat"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ IMAGING = frozenset(
 #: of NIRSpec, through the mirror of its grating wheel
 MIRROR = frozenset(
     {"NRS_IMAGE", "NRS_FOCUS", "NRS_CONFIRM", "NRS_MSATA", "NRS_TACONFIRM", "NRS_TACQ", "NRS_TASLIT"}
-    | {"NRS_VERIFY", "NRS_WATA"}
+    | {"NRS_MIMF", "NRS_VERIFY", "NRS_WATA"}
 )
-#: Types of other modes. Imaging has none of them, and its products say so in R_ keywords.
+#: Types of other modes. The products of all modes have the R_ keywords of all of them.
 OTHER_MODES = (
     *("specwcs", "regions", "wavelengthrange", "camera", "chromcorr", "collimator", "disperser", "fore"),
     *("fpa", "msa", "ote", "ifupost", "ifufore", "ifuslicer"),
@@ -39,11 +39,20 @@ class AssignWcsParams(SipParams):
 
 
 # distortion is not among the references that a step may lack: an image without it is an error
-@step(keyword="S_WCS", optional=("distortion", "filteroffset", *OTHER_MODES), params=AssignWcsParams)
+@step(
+    keyword="S_WCS",
+    optional=("distortion", "filteroffset", *OTHER_MODES),
+    names_all=True,
+    params=AssignWcsParams,
+)
 def assign_wcs(image: Image, references: References, params: AssignWcsParams) -> Image:
-    """Attach the coordinate system, its footprint and its FITS approximation."""
+    """Attach the coordinate system, its footprint and its FITS approximation.
+
+    What a lamp lights through closed filters ends at NIRSpec's shutters, not on the sky: it has
+    neither of the last two.
+    """
     exp_type = image.header.text("EXP_TYPE")
-    if exp_type in MIRROR:
+    if exp_type in MIRROR or image.header.text("GRATING") == "MIRROR":
         from calwebbd.stages.steps.assign_wcs.nirspec.imaging import assign_mirror  # takes a while
 
         assign_mirror(image, references)
@@ -52,7 +61,9 @@ def assign_wcs(image: Image, references: References, params: AssignWcsParams) ->
     else:
         raise InputError(f"EXP_TYPE {exp_type} is not one that this version gives a WCS")
     if image.wcs.output_frame.name == "world":
-        describe(image, params)
+        describe(image, params if exp_type in IMAGING | MIRROR else replace(params, sip_approx=False))
+    else:
+        image.header.pop("S_REGION", None)
     return image
 
 

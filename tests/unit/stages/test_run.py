@@ -96,6 +96,16 @@ def test_a_step_that_ran_is_complete_with_its_references_in_the_header(
     assert record.parameters["factor"] == [2.0, "default"]
 
 
+@pytest.mark.parametrize("names_all", [False, True])
+def test_references_that_a_step_did_not_look_for_are_named_if_it_says_so(
+    start: Callable[..., Run], image: Image, names_all: bool
+) -> None:
+    idle = step(keyword="S_IDLE", optional=("gain", "rscd"), names_all=names_all, name="idle")
+    named = start().step(idle(lambda image, references, params: image), image).header
+    assert ("R_GAIN" in named) is names_all
+    assert named.get("R_RSCD") == ("N/A" if names_all else None)
+
+
 @pytest.mark.parametrize(
     ("one", "reason"),
     [

@@ -23,18 +23,21 @@ from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Header
 
 WHOLE_RANGE = (0.6e-6, 5.3e-6)  # of NIRSpec, m
+LAMPS = frozenset({"NRS_LAMP", "NRS_AUTOWAVE", "NRS_AUTOFLAT"})
 TABULATED = np.arange(0.3, 8.005, 0.005) * 1e-6  # wavelengths at which the prism's index is, m
 
 
 def order_and_range(tree: Tree[str, Any], header: Header) -> tuple[int, tuple[float, float]]:
     """Spectral order, and the wavelengths (m) that reach the detectors.
 
-    tree : of the wavelengthrange reference. The first row of the grating stands in for an
-    unknown filter; for an unknown grating, order -1 and the whole range.
+    tree : of the wavelengthrange reference, whose rows are named for filter, or lamp, and grating.
+    The first row of the grating stands in for an unknown one; for an unknown grating, order -1
+    and the whole range.
     """
     grating, rows = header.text("GRATING"), list(tree["waverange_selector"])
     known = [row.split("_")[1] for row in rows]
-    name = f"{header.text('FILTER')}_{grating}"
+    lit = header.text("FILTER") == "OPAQUE" or header.text("EXP_TYPE") in LAMPS
+    name = f"{header.text('LAMP' if lit else 'FILTER')}_{grating}"
     if name not in rows and grating not in known:
         return -1, WHOLE_RANGE
     index = rows.index(name) if name in rows else known.index(grating)
@@ -68,7 +71,7 @@ def dispersed(tree: Tree[str, Any], header: Header, order: int) -> Any:
         return _observed(header) & Identity(3) | Snell(
             tree["angle"], *glass, _temperature(header), tree["pref"]
         )
-    grating = AngleFromGratingEquation(tree["groovedensity"], order)
+    grating = AngleFromGratingEquation(_grooves(tree), order)
     return _observed(header) & Identity(3) | grating
 
 
@@ -76,13 +79,18 @@ def wavelength(tree: Tree[str, Any], header: Header, order: int) -> Any:
     """(α, β of the light that arrives, α of that which leaves) to λ; NaN beyond the prism's table."""
     to_barycentre = _observed(header).inverse
     if header.text("GRATING") != "PRISM":
-        return WavelengthFromGratingEquation(tree["groovedensity"], order) | to_barycentre
+        return WavelengthFromGratingEquation(_grooves(tree), order) | to_barycentre
     glass = (np.array(tree["kcoef"]), np.array(tree["lcoef"]), np.array(tree["tcoef"]))
     index = Snell.compute_refraction_index(
         TABULATED, _temperature(header), tree["tref"], tree["pref"], tree["pref"], *glass
     )
     table = Tabular1D(points=(index[::-1],), lookup_table=TABULATED[::-1], bounds_error=False)
     return RefractionIndexFromPrism(tree["angle"]) | table | to_barycentre
+
+
+def _grooves(tree: Tree[str, Any]) -> float:
+    """Per metre; a mirror has none."""
+    return float(tree.get("groovedensity") or 0)
 
 
 def _observed(header: Header) -> Any:

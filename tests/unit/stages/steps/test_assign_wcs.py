@@ -10,6 +10,7 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from images import POINTING, SCALE, distortion, make_image
+from nirspec import make_header, make_references
 
 from calwebbd.stages import footprints
 from calwebbd.stages.errors import InputError, ReferenceMissing
@@ -221,3 +222,18 @@ def test_the_offset_of_the_filter_comes_from_its_reference(tmp_path: Path) -> No
     rows = [{"filter": "F200W", "pupil": "CLEAR", "column_offset": 1.0, "row_offset": 2.0}]
     image = assign_wcs(make_image(np.zeros((NY, NX))), references(tmp_path, rows))
     np.testing.assert_allclose(image.wcs(3, 3), wcs_of(Header(POINTING))(4, 5), rtol=1e-15)
+
+
+def test_nirspecs_mirror_leads_to_the_sky_unless_the_filter_wheel_is_closed(tmp_path: Path) -> None:
+    image = make_image(
+        np.zeros((64, 96)), **make_header("NRS_IMAGE", GRATING="MIRROR", CRPIX1=48.5, CRPIX2=32.5)
+    )
+    assign_wcs(image, make_references(tmp_path))
+    assert image.wcs(10.0, 31.0) == (pytest.approx(30), pytest.approx(10 - 2.0 / 3600, abs=1e-9))
+    assert image.header["CTYPE1"].startswith("RA---TAN")
+    assert image.header["S_REGION"].startswith("POLYGON ICRS")
+    assert (image.header["SPORDER"], image.header["WAVSTART"], image.header["WAVEND"]) == (-1, 0.6e-6, 5.3e-6)
+    image.header["FILTER"] = "OPAQUE"
+    assign_wcs(image, make_references(tmp_path))
+    assert image.wcs.output_frame.name == "msa"
+    assert "S_REGION" not in image.header

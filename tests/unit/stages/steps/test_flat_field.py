@@ -108,3 +108,8 @@ def test_the_flat_can_be_kept_as_it_was_used(tmp_path: Path) -> None:
     image = flat_field(make_image([[1, 2]]), refs, save_interpolated_flat=True)
     used = image.byproducts["interpolatedflat"]
     np.testing.assert_array_equal(used.sci, [[1, 2]])
+
+
+def test_verifications_have_no_flat_field(tmp_path: Path) -> None:
+    with pytest.raises(Skip, match="NRS_VERIFY"):
+        flat_field(make_image([[1, 2]], EXP_TYPE="NRS_VERIFY"), references(reference(tmp_path, [[1, 2]])))

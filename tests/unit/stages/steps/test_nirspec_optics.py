@@ -226,3 +226,19 @@ def test_behind_a_closed_filter_wheel_there_is_no_sky() -> None:
 def test_a_model_that_is_not_there_is_named() -> None:
     with pytest.raises(ReferenceMissing, match="camera"):
         read_optics(FIXED, ARRAY, make_references(Path(), "camera"))
+
+
+def test_lamps_stand_for_filters_and_a_mirror_has_no_grooves() -> None:
+    rows = {
+        "waverange_selector": ["A_MIRROR", "L_MIRROR"],
+        "wavelengthrange": [[1, 2], [3, 4]],
+        "order": [0, 1],
+    }
+    lamp = make_header("NRS_MSATA", GRATING="MIRROR", FILTER="OPAQUE", LAMP="L")
+    assert disperser.order_and_range(rows, lamp) == (1, (3, 4))
+    assert disperser.order_and_range(rows, make_header("NRS_IMAGE", GRATING="MIRROR", FILTER="B")) == (
+        0,
+        (1, 2),
+    )
+    tree = {kind: value for kind, value in trees()["disperser"].items() if kind != "groovedensity"}
+    assert disperser.dispersed(tree, lamp, 1) is not None
