@@ -56,9 +56,9 @@ def trees() -> dict[str, Any]:
         "collimator": {"model": m.Scale(0.5) & m.Scale(0.5)},
         "disperser": {"groovedensity": GROOVES, "gwa_tiltx": tilt, "gwa_tilty": tilt, **upright},
         "wavelengthrange": {
-            "waverange_selector": ["F100LP_G140H", "CLEAR_PRISM"],
-            "wavelengthrange": [[1e-6, 2e-6], [0.6e-6, 5.3e-6]],
-            "order": [-1, 1],
+            "waverange_selector": ["F100LP_G140H", "CLEAR_PRISM", "LINE1_G140H"],
+            "wavelengthrange": [[1e-6, 2e-6], [0.6e-6, 5.3e-6], [1e-6, 1.9e-6]],
+            "order": [-1, 1, -1],
         },
         "msa": msa(),
         "ifuslicer": {

@@ -21,9 +21,9 @@ from stdatamodels.jwst.transforms.models import (
 
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Header
+from calwebbd.stages.exptypes import LAMPS
 
 WHOLE_RANGE = (0.6e-6, 5.3e-6)  # of NIRSpec, m
-LAMPS = frozenset({"NRS_LAMP", "NRS_AUTOWAVE", "NRS_AUTOFLAT"})
 TABULATED = np.arange(0.3, 8.005, 0.005) * 1e-6  # wavelengths at which the prism's index is, m
 
 

@@ -117,14 +117,15 @@ def test_sensors_turn_the_disperser_by_half_of_what_the_beam_turns() -> None:
     [
         ("F100LP", "G140H", (-1, (1e-6, 2e-6))),
         ("F070LP", "G140H", (-1, (1e-6, 2e-6))),
+        ("OPAQUE", "G140H", (-1, (1e-6, 1.9e-6))),
         ("CLEAR", "PRISM", (1, (0.6e-6, 5.3e-6))),
         ("CLEAR", "MIRROR", (-1, (0.6e-6, 5.3e-6))),
     ],
 )
-def test_order_and_wavelengths_are_of_filter_and_grating_or_of_the_grating(
+def test_order_and_wavelengths_are_of_filter_or_lamp_and_grating_or_of_the_grating(
     filter_: str, grating: str, wanted: Any
 ) -> None:
-    header = Header(FILTER=filter_, GRATING=grating)
+    header = Header(FILTER=filter_, GRATING=grating, LAMP="LINE1")
     assert disperser.order_and_range(trees()["wavelengthrange"], header) == wanted
 
 
