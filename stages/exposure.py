@@ -211,12 +211,13 @@ class Image(Exposure):
         return self.sci.ndim == 3
 
     @contextmanager
-    def in_memory(self, *, change: Sequence[str] = ()) -> Iterator[Image]:
+    def in_memory(self, *, only: Sequence[str] = ARRAYS, change: Sequence[str] = ()) -> Iterator[Image]:
         """This image with its arrays in memory; header, metadata and WCS are the same.
 
+        only : names of arrays that are needed
         change : names of arrays that are kept as they are at the end
         """
-        stored = {name: array for name in self.ARRAYS if isinstance(array := getattr(self, name), Cube)}
+        stored = {name: array for name in only if isinstance(array := getattr(self, name), Cube)}
         arrays: dict[str, Any] = {name: np.asarray(cube) for name, cube in stored.items()}
         image = replace(self, **arrays) if stored else self
         yield image

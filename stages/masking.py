@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, Image
 
+FLAGGED = ("sci", "err", "dq", "var_poisson", "var_rnoise", "var_flat")  #: arrays that are to agree
+
 
 def match_nans_and_flags(image: Image) -> NDArray[np.bool_]:
     """Make NaN and DO_NOT_USE agree in all arrays of an image, in place; return where they are.

@@ -14,6 +14,7 @@ PROCESS = 290 * MB  #: Python with its libraries and compiled kernels
 SAMPLE = 5  #: bytes of a sample and its flags
 IN_MEMORY = 256 * MB  #: samples of an exposure; those of a longer one are on disk
 AT_ONCE = 64 * MB  #: of which so much is in memory at a time
+BUDGET = 256 * MB  #: of images that are combined, and of their mosaic; what is more is on disk
 PIXEL = 90  #: bytes of a pixel's references, flags and rates
 RATE = 24  #: bytes of a pixel's rates in one integration
 IMAGE = 120  #: bytes of a pixel in stage 2, its rectified image among them

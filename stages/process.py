@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,8 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
     options.output_dir.mkdir(parents=True, exist_ok=True)
     with scratch.folder(options.output_dir):
         science = task.science if pipeline.combines else task.science[:1]
-        exposures, left_out = read_usable(science, lambda path: _read(path, pipeline, task))
+        read = partial(_read, read=_reader(pipeline, science), task=task)
+        exposures, left_out = read_usable(science, read)
         run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
         writer = _Writer(task, context, options.output_dir)
         run.save = writer.write
@@ -220,10 +222,10 @@ def _of_file(file: Path) -> str:
     return route.pipeline
 
 
-def _read(path: Path, pipeline: Pipeline, task: Task) -> Exposure:
+def _read(path: Path, read: Callable[[Path], Exposure], task: Task) -> Exposure:
     _check(path)
     try:
-        exposure: Exposure = _reader(pipeline)(path)
+        exposure = read(path)
     except CalibrationError as error:
         error.file = str(path)
         raise
@@ -233,10 +235,14 @@ def _read(path: Path, pipeline: Pipeline, task: Task) -> Exposure:
     return exposure
 
 
-def _reader(pipeline: Pipeline) -> Callable[[Path], Exposure]:
+def _reader(pipeline: Pipeline, files: Sequence[Path]) -> Callable[[Path], Exposure]:
+    """Arrays of images stay in their files where those of all together would be too much for memory."""
     if pipeline.name == "guider":
         return read_guide_star
-    return read_ramp if "uncal" in pipeline.reads else read_image
+    if "uncal" in pipeline.reads:
+        return read_ramp
+    size = sum(file.stat().st_size for file in files if file.exists())
+    return partial(read_image, stored=pipeline.combines and size > scratch.BUDGET)
 
 
 def _apply(run: Run, pipeline: Pipeline, exposures: list[Exposure]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Cubes too large for memory: kept in a file without a name, read and written a part at a time.
+"""Arrays too large for memory: kept in a file without a name, read and written a part at a time.
 
 Plain reads and writes, not a mapping: mapped pages would count as memory of the
 process, and cost more to come by than their data to copy.
@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 from math import prod
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from calwebbd.stages.memory import AT_ONCE as AT_ONCE
+from calwebbd.stages.memory import AT_ONCE
+from calwebbd.stages.memory import BUDGET as AT_ONCE
 from calwebbd.stages.threads import in_threads
 
 PIECE = 8 << 20  # bytes that a thread copies at once
@@ -38,7 +40,7 @@ def folder(path: Path) -> Iterator[None]:
 
 
 class Cube:
-    """An array on disk, worked on a few of its first axis, or a few rows, at a time.
+    """An array on disk, worked on a few of its first axis, a few rows, or a window at a time.
 
     shape : (n, ..., ny, nx)
     source : gives planes ``start:stop`` of the first axis until they have been written; without
@@ -57,15 +59,19 @@ class Cube:
         self._source = source
         self._written = np.full(shape[0], source is None)
         self._folder = _folder[-1] if _folder else None
+        self._file: int | None = None
+        self._making = Lock()
 
-    @cached_property
+    @property
     def _descriptor(self) -> int:
-        """The file, made when something is first written."""
-        descriptor, name = tempfile.mkstemp(dir=self._folder)
-        os.unlink(name)
-        weakref.finalize(self, os.close, descriptor)
-        os.ftruncate(descriptor, self.nbytes)
-        return descriptor
+        """The file, made when it is first needed, by whichever thread."""
+        with self._making:
+            if self._file is None:
+                self._file, name = tempfile.mkstemp(dir=self._folder)
+                os.unlink(name)
+                weakref.finalize(self, os.close, self._file)
+                os.ftruncate(self._file, self.nbytes)
+            return self._file
 
     @property
     def ndim(self) -> int:
@@ -102,15 +108,24 @@ class Cube:
 
     def read_rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``start:stop`` of every plane: (n, ..., stop - start, nx)."""
-        self._settle(0, len(self))
-        out = np.empty((*self.shape[:-2], stop - start, self.shape[-1]), self.dtype)
-        self._copy_rows(os.preadv, out, start)
-        return out
+        return self.read_window(slice(start, stop), slice(0, self.shape[-1]))
 
     def write_rows(self, start: int, rows: NDArray[Any]) -> None:
         """Put rows of every plane back from `start` on."""
+        self.write_window(start, 0, rows)
+
+    def read_window(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """Some columns of some rows of every plane: (n, ..., rows, columns)."""
         self._settle(0, len(self))
-        self._copy_rows(os.pwritev, np.ascontiguousarray(rows, self.dtype), start)
+        size = rows.stop - rows.start, columns.stop - columns.start
+        out = np.empty((*self.shape[:-2], *size), self.dtype)
+        self._copy_window(os.preadv, out, rows.start, columns.start)
+        return out
+
+    def write_window(self, top: int, left: int, window: NDArray[Any]) -> None:
+        """Put a window of every plane back, its first pixel at row `top` and column `left`."""
+        self._settle(0, len(self))
+        self._copy_window(os.pwritev, np.ascontiguousarray(window, self.dtype), top, left)
 
     def _settle(self, start: int, stop: int) -> None:
         """Write what has only been in the source, as much at once as there may be in memory."""
@@ -128,19 +143,22 @@ class Cube:
         pieces = range(0, view.nbytes, PIECE)
         in_threads([partial(copy, view[n : n + PIECE].data, offset + n) for n in pieces])
 
-    def _copy_rows(self, call: Callable[..., int], rows: NDArray[Any], start: int) -> None:
+    def _copy_window(self, call: Callable[..., int], window: NDArray[Any], top: int, left: int) -> None:
         ny, nx = self.shape[-2:]
-        planes = rows.reshape(-1, rows.shape[-2] * nx).view(np.uint8)
-        plane, first = ny * nx * self.dtype.itemsize, start * nx * self.dtype.itemsize
-
+        height, width = window.shape[-2:]
+        if not window.size:
+            return
+        runs = 1 if width == nx else height  # of pixels that lie together, in each plane
+        pieces = window.reshape(-1, height * width // runs).view(np.uint8)
         copy = partial(_transfer, call, self._descriptor)
 
         def some(begin: int, end: int) -> None:
             for n in range(begin, end):
-                copy(planes[n].data, n * plane + first)
+                plane, row = divmod(n, runs)
+                copy(pieces[n].data, ((plane * ny + top + row) * nx + left) * self.dtype.itemsize)
 
-        many = max(1, PIECE // planes[0].nbytes)
-        in_threads([partial(some, n, min(n + many, len(planes))) for n in range(0, len(planes), many)])
+        many = max(1, PIECE // pieces[0].nbytes)
+        in_threads([partial(some, n, min(n + many, len(pieces))) for n in range(0, len(pieces), many)])
 
 
 def _transfer(call: Callable[..., int], descriptor: int, view: memoryview, offset: int) -> None:
@@ -164,6 +182,23 @@ def plane(array: Any, n: int) -> NDArray[Any]:
     """One plane of the first axis, to be read only."""
     found: NDArray[Any] = array.read(n, n + 1)[0] if isinstance(array, Cube) else array[n]
     return found
+
+
+def rows(array: Any, start: int, stop: int) -> NDArray[Any]:
+    """Rows of every plane, to be read only."""
+    found: NDArray[Any] = (
+        array.read_rows(start, stop) if isinstance(array, Cube) else array[..., start:stop, :]
+    )
+    return found
+
+
+def put(array: NDArray[Any] | Cube) -> Cube:
+    """The array on disk."""
+    if isinstance(array, Cube):
+        return array
+    stored = Cube(array.shape, array.dtype)
+    stored.write(0, array)
+    return stored
 
 
 def in_parts(*arrays: Any, each: int | None = None) -> Iterator[tuple[NDArray[Any], ...]]:
@@ -202,6 +237,22 @@ def in_bands(*arrays: Any, change: Sequence[Any] = ()) -> Iterator[tuple[Any, ..
         for array, band in zip(every[len(arrays) :], bands[len(arrays) :], strict=True):
             if isinstance(array, Cube):
                 array.write_rows(start, band)
+
+
+@contextmanager
+def window(arrays: Mapping[str, Any], rows: slice, columns: slice) -> Iterator[dict[str, NDArray[Any]]]:
+    """A window of each array (..., ny, nx), to be changed in place, which is kept at the end.
+
+    Of arrays in memory the rows have all their columns, as they lie together.
+    """
+    found = {
+        name: a.read_window(rows, columns) if isinstance(a, Cube) else a[..., rows, :]
+        for name, a in arrays.items()
+    }
+    yield found
+    for name, array in arrays.items():
+        if isinstance(array, Cube):
+            array.write_window(rows.start, columns.start, found[name])
 
 
 def _pieces(arrays: Sequence[Any]) -> int:

@@ -7,14 +7,16 @@ import numpy as np
 from calwebbd.stages.kernels import kernel
 
 
-@kernel("(i8, i8, f4[:, ::1], f8[:, :, ::1], f4[:, ::1])")
-def sample(start, stop, image, points, out):  # type: ignore[no-untyped-def]
-    """Rows of `out`: the image at the points (ny, nx, 2), x and y in 0-based pixels, in single precision.
+@kernel("(i8, i8, f4[:, ::1], i8, i8, i8, i8, f8[:, :, ::1], f4[:, ::1])")
+def sample(start, stop, window, x0, y0, nx, ny, points, out):  # type: ignore[no-untyped-def]
+    """Rows of `out`: an image at points (rows, columns, 2): x and y, 0-based pixels, in single precision.
+
+    window : the part of the image that is needed; x0, y0 : its first pixel
+    nx, ny : size of the whole image
 
     NaN outside 0 <= x < nx, 0 <= y < ny and where a pixel that is used is NaN, even with
     no weight. Beyond the centres of the last column (row) the other axis alone counts.
     """
-    ny, nx = image.shape
     one = np.float32(1)
     for j in range(start, stop):
         for i in range(out.shape[1]):
@@ -22,16 +24,17 @@ def sample(start, stop, image, points, out):  # type: ignore[no-untyped-def]
             out[j, i] = np.nan
             if not (xf >= 0 and xf < nx and yf >= 0 and yf < ny):
                 continue
-            column, row = np.int64(xf), np.int64(yf)
-            sx, sy = xf - np.float32(column), yf - np.float32(row)
+            x, y = np.int64(xf), np.int64(yf)
+            sx, sy = xf - np.float32(x), yf - np.float32(y)
             tx, ty = one - sx, one - sy
-            here = image[row, column]
-            if column == nx - 1 and row == ny - 1:
+            column, row = x - x0, y - y0
+            here = window[row, column]
+            if x == nx - 1 and y == ny - 1:
                 out[j, i] = here
-            elif column == nx - 1:
-                out[j, i] = ty * here + sy * image[row + 1, column]
-            elif row == ny - 1:
-                out[j, i] = tx * here + sx * image[row, column + 1]
+            elif x == nx - 1:
+                out[j, i] = ty * here + sy * window[row + 1, column]
+            elif y == ny - 1:
+                out[j, i] = tx * here + sx * window[row, column + 1]
             else:
-                lower = tx * ty * here + sx * ty * image[row, column + 1]
-                out[j, i] = lower + sy * tx * image[row + 1, column] + sx * sy * image[row + 1, column + 1]
+                lower = tx * ty * here + sx * ty * window[row, column + 1]
+                out[j, i] = lower + sy * tx * window[row + 1, column] + sx * sy * window[row + 1, column + 1]

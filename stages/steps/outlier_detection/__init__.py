@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from calwebbd.stages import scratch
 from calwebbd.stages.errors import InputError, ParameterError
 from calwebbd.stages.exposure import Image
 from calwebbd.stages.groups import groups
+from calwebbd.stages.masking import FLAGGED
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.outlier_detection.flagging import blot, mark, outliers_of_model, outliers_of_noise
-from calwebbd.stages.steps.outlier_detection.median import median
-from calwebbd.stages.steps.resample import Drizzled, Frame, drizzle, output_frame
-from calwebbd.stages.steps.resample.pixmap import pixel_map
+from calwebbd.stages.steps.outlier_detection.median import Layer, layer, median
+from calwebbd.stages.steps.resample import Frame, drizzle, output_frame
+from calwebbd.stages.steps.resample.canvas import Region
+from calwebbd.stages.steps.resample.drizzle import fill_value
+from calwebbd.stages.steps.resample.pixmap import pixel_map, region
 from calwebbd.stages.steps.resample.weights import weights
 
 
@@ -59,25 +65,29 @@ def outlier_detection(
 def _on_sky(images: list[Image], params: OutlierDetectionParams) -> None:
     """Drizzle each group onto one frame, and compare the images with the median of these."""
     frame = output_frame(images)
-    members = groups(images).values()
-    drizzled = (_drizzled([images[index] for index in group], frame, params) for group in members)
-    model = median(((each.sci, each.wht) for each in drizzled), len(members), params.maskpt)
-    for image in images:
+    members = [[images[index] for index in group] for group in groups(images).values()]
+    parts = [region([(i.wcs, i.sci.shape) for i in group], frame.wcs, frame.shape) for group in members]
+    sizes = [4 * (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in parts]
+    on_disk = sum(sizes) > scratch.BUDGET
+    layers = [_layer(group, frame, part, params, on_disk) for group, part in zip(members, parts, strict=True)]
+    model = median(layers, frame.shape)
+    for each in images:
+        shape = each.sci.shape
         points = pixel_map(
-            image.wcs,
-            frame.wcs,
-            image.sci.shape,
-            stepsize=params.pixmap_stepsize,
-            order=params.pixmap_order,
+            each.wcs, frame.wcs, shape, stepsize=params.pixmap_stepsize, order=params.pixmap_order
         )
         own = blot(model, points)
-        mark(
-            image, outliers_of_model(image.sci, image.err, own, _sky(image, params), params.snr, params.scale)
-        )
+        sky = _sky(each, params)
+        with each.in_memory(only=FLAGGED, change=FLAGGED) as image:
+            mark(image, outliers_of_model(image.sci, image.err, own, sky, params.snr, params.scale))
 
 
-def _drizzled(images: list[Image], frame: Frame, params: OutlierDetectionParams) -> Drizzled:
-    return drizzle(
+def _layer(
+    images: list[Image], frame: Frame, part: Region, params: OutlierDetectionParams, on_disk: bool
+) -> Layer:
+    """The images of one group, drizzled onto the part of the frame that they reach."""
+    rows, columns = part
+    drizzled = drizzle(
         images,
         frame,
         kernel=params.kernel,
@@ -89,7 +99,10 @@ def _drizzled(images: list[Image], frame: Frame, params: OutlierDetectionParams)
         with_context=False,
         pixmap_stepsize=params.pixmap_stepsize,
         pixmap_order=params.pixmap_order,
+        region=part,
     )
+    sci = scratch.put(drizzled.sci) if on_disk else drizzled.sci
+    return layer(columns.start, rows.start, sci, drizzled.wht, params.maskpt, fill_value(params.fillval))
 
 
 def _sky(image: Image, params: OutlierDetectionParams) -> float:
@@ -104,7 +117,14 @@ def _on_detector(images: list[Image], params: OutlierDetectionParams) -> None:
     shapes = {image.sci.shape for image in images}
     if len(shapes) > 1:
         raise InputError(f"without resample_data all images have one shape, not {sorted(shapes)}")
-    weighted = ((image.sci, weights(image, params.weight_type, params.good_bits)) for image in images)
-    model = median(weighted, len(images), params.maskpt)
-    for image in images:
-        mark(image, outliers_of_noise(image.sci, image.err, model, params.snr[0]))
+    on_disk = any(isinstance(image.sci, scratch.Cube) for image in images)
+    layers = []
+    for each in images:
+        with each.in_memory(only=("sci", "dq", "var_rnoise")) as image:
+            sci = scratch.put(image.sci) if on_disk else image.sci.copy()
+            weight = weights(image, params.weight_type, params.good_bits)
+            layers.append(layer(0, 0, sci, weight, params.maskpt))
+    model = median(layers, images[0].sci.shape)
+    for each in images:
+        with each.in_memory(only=FLAGGED, change=FLAGGED) as image:
+            mark(image, outliers_of_noise(image.sci, image.err, np.asarray(model), params.snr[0]))

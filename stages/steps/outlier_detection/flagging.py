@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +12,27 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, Image
 from calwebbd.stages.kernels import bilinear, by_rows, outliers
 from calwebbd.stages.masking import match_nans_and_flags
+from calwebbd.stages.scratch import Cube
+from calwebbd.stages.steps.resample.pixmap import extents, reached
 
 Mask = NDArray[np.bool_]
 
 
-def blot(median: Float, points: NDArray[np.float64]) -> Float:
+def blot(median: Any, points: NDArray[np.float64]) -> Float:
     """What an image would be if it saw the median: that, sampled at its pixels.
 
-    points : (ny, nx, 2), where in the median the pixels of the image lie; NaN for nowhere
+    median : (ny, nx), an array or a cube
+    points : (rows, columns, 2), where in the median the pixels of the image lie; NaN for nowhere
 
     NaN outside the median, and next to NaN in it.
     """
+    ny, nx = median.shape
     out = np.empty(points.shape[:2], np.float32)
-    by_rows(bilinear.sample, len(out), median, points, out)
+    window, x, y = median, 0, 0
+    if isinstance(median, Cube):
+        rows, columns = reached(extents(points), 2, (slice(0, ny), slice(0, nx)))
+        window, x, y = median.read_window(rows, columns), columns.start, rows.start
+    by_rows(bilinear.sample, len(out), window, x, y, nx, ny, points, out)
     return out
 
 

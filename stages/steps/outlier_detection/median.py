@@ -2,31 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.stats import sigma_clip
+from numpy.typing import NDArray
 
+from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Float
 from calwebbd.stages.kernels import by_rows, stack
 
 
-def median(images: Iterable[tuple[Float, Float]], number: int, maskpt: float) -> Float:
-    """The median of `number` images of one shape, given one after the other as (sci, weight).
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """An image that covers part of a frame.
 
-    A pixel with less weight than `weight_threshold` does not count, nor does NaN; where
-    nothing is left the median is NaN.
+    x, y : of the frame, where its first pixel is
+    sci : (rows, columns), NaN where it does not count; in memory or a cube
+    outside : what it has elsewhere
     """
-    layers: Float | None = None
-    for layer, (sci, weight) in enumerate(images):
-        if layers is None:
-            layers = np.empty((number, *sci.shape), np.float32)
-        layers[layer] = sci
-        layers[layer][weight < weight_threshold(weight, maskpt)] = np.nan
-    assert layers is not None
-    out = np.empty(layers.shape[1:], np.float32)
-    by_rows(stack.median, len(out), layers, out)
+
+    x: int
+    y: int
+    sci: Any
+    outside: np.float32
+
+
+def layer(x: int, y: int, sci: Any, weight: Any, maskpt: float, fill: float = np.nan) -> Layer:
+    """The pixels of an image that have enough weight (`weight_threshold`); fill : where it has none."""
+    threshold = weight_threshold(np.asarray(weight), maskpt)
+    for rows, values in scratch.in_bands(change=(sci,)):
+        values[scratch.rows(weight, rows.start, rows.stop) < threshold] = np.nan
+    return Layer(x, y, sci, np.float32(np.nan if threshold > 0 else fill))
+
+
+def median(layers: Sequence[Layer], shape: tuple[int, int]) -> Any:
+    """The median of layers in a frame of this shape, without NaN; where nothing is left it is NaN.
+
+    An array, or a cube if it is too large for memory.
+    """
+    out = scratch.zeros(shape, np.float32, on_disk=4 * shape[0] * shape[1] > scratch.BUDGET)
+    each = max(1, scratch.AT_ONCE // (4 * len(layers) * shape[1]))
+    for start in range(0, shape[0], each):
+        rows = slice(start, min(start + each, shape[0]))
+        with scratch.window({"median": out}, rows, slice(0, shape[1])) as found:
+            values = _stacked(layers, rows, shape[1])
+            by_rows(stack.median, values.shape[1], values, found["median"])
     return out
+
+
+def _stacked(layers: Sequence[Layer], rows: slice, width: int) -> NDArray[np.float32]:
+    """(layers, rows, width): those rows of all layers that any of them reaches."""
+    reached = [
+        each
+        for each in layers
+        if (each.y < rows.stop and rows.start < each.y + each.sci.shape[0]) or not np.isnan(each.outside)
+    ]
+    values = np.empty((max(1, len(reached)), rows.stop - rows.start, width), np.float32)
+    values[:] = np.nan
+    for value, each in zip(values, reached, strict=False):
+        value[:] = each.outside
+        first, last = max(rows.start, each.y), max(rows.start, min(rows.stop, each.y + each.sci.shape[0]))
+        part = scratch.rows(each.sci, first - each.y, last - each.y)
+        value[first - rows.start : last - rows.start, each.x : each.x + part.shape[1]] = part
+    return values
 
 
 def weight_threshold(weight: Float, maskpt: float) -> np.float64:

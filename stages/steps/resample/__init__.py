@@ -10,7 +10,6 @@ from calwebbd.stages.blend import blend
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Image, Mosaic
 from calwebbd.stages.groups import groups
-from calwebbd.stages.masking import match_nans_and_flags
 from calwebbd.stages.references import References
 from calwebbd.stages.step import step
 from calwebbd.stages.steps.resample.drizzle import Drizzled, drizzle
@@ -45,14 +44,13 @@ class ResampleParams(FrameParams):
 def resample(exposures: Image | Sequence[Image], references: References, params: ResampleParams) -> Mosaic:
     """Drizzle one exposure or several onto one frame.
 
-    Afterwards NaN and DO_NOT_USE match in the exposures; nothing else in them changes.
+    Afterwards NaN and DO_NOT_USE match in exposures in memory; nothing else in them changes.
     Source: specification image2 §6.
     """
     images = [exposures] if isinstance(exposures, Image) else list(exposures)
     for image in images:
         if image.by_integration:
             raise InputError("resample takes exposures, not integrations", file=image.file)
-        match_nans_and_flags(image)
     frame = output_frame(images, params)
     drizzled = drizzle(
         images,
@@ -64,6 +62,7 @@ def resample(exposures: Image | Sequence[Image], references: References, params:
         with_variances=params.enable_err,
         with_context=params.enable_ctx,
         with_dq=params.propagate_dq,
+        match=True,
         pixmap_stepsize=params.pixmap_stepsize,
         pixmap_order=params.pixmap_order,
     )

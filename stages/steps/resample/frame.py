@@ -19,6 +19,8 @@ from calwebbd.stages.exposure import Header, Image
 from calwebbd.stages.steps.resample.pixelscale import local_scale, mean_scale
 
 Box = tuple[tuple[float, float], tuple[float, float]]  # ((x1, x2), (y1, y2))
+MOST = 1_000_000_000  #: pixels of a frame: 40 GB of arrays; what is larger is due to a wrong pointing
+FAR = 45.0  #: deg from the middle; no plane touches the sphere as far as that
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Frame:
 def output_frame(images: Sequence[Image], params: FrameParams | None = None) -> Frame:
     """The frame that holds the footprints (S_REGION) of all images, turned like the first one's aperture.
 
-    Raises InputError if an image has no S_REGION or an axis of the frame is less than 2 pixels long.
+    Raises InputError if an image has no S_REGION, an axis of the frame is less than 2 pixels long, or
+    the frame would have more than `MOST` pixels; then it names the image that is farthest off.
     Source: specification image2 §6.1.
     """
     params = params or FrameParams()
@@ -77,6 +80,9 @@ def output_frame(images: Sequence[Image], params: FrameParams | None = None) -> 
         ratio = scale / mean_scale(first.wcs, first.sci.shape)
     crval = np.array(middle(polygons) if params.crval is None else params.crval, np.float64)
     pc = rotation_matrix(first.header, params.rotation)
+    vertices, centre = directions(np.vstack(polygons)), directions(crval)
+    if np.rad2deg(np.arccos((vertices @ centre).clip(-1, 1))).max() > FAR:
+        raise too_large(images, f"span more than {FAR:g} deg")
     tangent = (
         AffineTransformation2D(matrix=pc)
         | Scale(scale) & Scale(scale)
@@ -85,6 +91,8 @@ def output_frame(images: Sequence[Image], params: FrameParams | None = None) -> 
     )
     outline = np.hstack([tangent.inverse(*polygon.T) for polygon in polygons])
     crpix, box, shape = place(outline, np.array(tangent.inverse(*crval)), params)
+    if shape[0] * shape[1] > MOST and params.output_shape is None:
+        raise too_large(images, f"need a frame of {shape[1]}x{shape[0]} pixels")
     if min(shape) < 2:
         raise InputError(f"the output frame would have {shape[1]}x{shape[0]} pixels")
     transform = FITSImagingWCSTransform(Pix2Sky_TAN(), crpix=crpix, crval=crval, cdelt=[scale, scale], pc=pc)
@@ -96,10 +104,30 @@ def output_frame(images: Sequence[Image], params: FrameParams | None = None) -> 
 
 def middle(polygons: Sequence[footprints.Polygon]) -> tuple[float, float]:
     """Direction (ra, dec), degrees, of the middle of the box around all vertices as unit vectors."""
-    lon, lat = np.deg2rad(np.vstack(polygons)).T
-    vectors = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    x, y, z = (vectors.max(axis=1) + vectors.min(axis=1)) / 2
+    vectors = directions(np.vstack(polygons))
+    x, y, z = (vectors.max(axis=0) + vectors.min(axis=0)) / 2
     return float(np.rad2deg(np.arctan2(y, x)) % 360), float(np.rad2deg(np.arctan2(z, np.hypot(x, y))))
+
+
+def directions(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 3) unit vectors of (..., 2) right ascension and declination, degrees."""
+    lon, lat = np.deg2rad(places[..., 0]), np.deg2rad(places[..., 1])
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def too_large(images: Sequence[Image], why: str) -> InputError:
+    """The error that says which image has its footprint farthest from the middle of the others."""
+    centres = np.array([directions(np.vstack(_polygons(image))).mean(axis=0) for image in images])
+    if len(images) == 1:
+        return InputError(f"the exposures {why}", file=images[0].file)
+    middles = [np.median(np.delete(centres, n, axis=0), axis=0) for n in range(len(images))]
+    apart = np.linalg.norm(centres - middles, axis=1)
+    worst = int(apart.argmax())
+    angle = np.rad2deg(2 * np.arcsin(min(apart[worst] / 2, 1)))
+    return InputError(
+        f"the exposures {why}; this one is farthest from the others, by {angle:.3g} deg",
+        file=images[worst].file,
+    )
 
 
 def rotation_matrix(header: Header, rotation: float | None) -> NDArray[np.float64]:

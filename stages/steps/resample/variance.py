@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
-from calwebbd.stages.kernels import by_rows
+from calwebbd.stages.kernels import by_rows, variances
 
 #: the one that gives the weights first; in this order they add up to ERR
 VARIANCES = ("var_rnoise", "var_flat", "var_poisson")
@@ -25,24 +23,14 @@ class VarianceSum:
     weighted: Float
     weight: Float
 
-    @classmethod
-    def empty(cls, shape: tuple[int, int]) -> VarianceSum:
-        return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+    def add(self, error: Float, readout: Float, time: float) -> None:
+        """Add an image where its variance is finite, and its weight positive.
 
-    def add(self, variance: Float, weight: NDArray[np.floating[Any]]) -> None:
-        """Add an image where its variance is finite and not negative, and its weight positive."""
-
-        def add_rows(start: int, stop: int) -> None:
-            rows = slice(start, stop)
-            v, u = variance[rows], weight[rows].astype(np.float64)
-            good = np.isfinite(v) & (v >= 0) & (u > 0)
-            with np.errstate(over="ignore", invalid="ignore"):
-                np.add(
-                    self.weighted[rows], v * u * u, out=self.weighted[rows], where=good, casting="same_kind"
-                )
-            np.add(self.weight[rows], u, out=self.weight[rows], where=good, casting="same_kind")
-
-        by_rows(add_rows, len(variance))
+        error : (ny, nx), the drizzled root of the variance; NaN where there is none
+        readout : likewise of VAR_RNOISE, whose inverse is the weight; 0 where that is not finite
+        time : the weight itself, if it is not 0
+        """
+        by_rows(variances.accumulate, len(error), error, readout, time, self.weighted, self.weight)
 
     def result(self, ratio: float) -> Float:
         """Variance of the weighted mean; NaN where nothing was added. The sums are used up.
@@ -54,19 +42,6 @@ class VarianceSum:
             for _ in range(2):  # one division after the other: the square of a weight may overflow
                 self.weighted /= self.weight
         return self.weighted
-
-
-def combination_weight(var_rnoise: Float, weight_type: str, time: float) -> NDArray[np.floating[Any]]:
-    """(ny, nx) weight of one image in the sums.
-
-    ivm : 1 / its drizzled VAR_RNOISE, 0 where that is not positive and finite
-    exptime : its exposure time, s
-    """
-    if weight_type == "exptime":
-        return np.broadcast_to(np.float64(time), var_rnoise.shape)
-    weight = np.zeros_like(var_rnoise)
-    np.reciprocal(var_rnoise, out=weight, where=np.isfinite(var_rnoise) & (var_rnoise > 0))
-    return weight
 
 
 def total_error(variances: list[Float]) -> Float:

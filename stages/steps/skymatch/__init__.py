@@ -15,8 +15,8 @@ from calwebbd.stages.groups import groups
 from calwebbd.stages.names import split_suffix
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
-from calwebbd.stages.steps.skymatch.levels import Levels, Member, matching_levels, own_levels
-from calwebbd.stages.steps.skymatch.overlap import Mask, footprint
+from calwebbd.stages.steps.skymatch.levels import Levels, Measure, Member, matching_levels, own_levels
+from calwebbd.stages.steps.skymatch.overlap import footprint
 from calwebbd.stages.steps.skymatch.statistics import Estimator
 
 
@@ -74,33 +74,22 @@ def _check_earlier(image: Image, subtract: bool) -> None:
 def _measured(images: list[Image], params: SkyMatchParams) -> Levels:
     """The level of each image, by the pixels; NaN where it has none."""
     estimate = Estimator(**{field.name: getattr(params, field.name) for field in fields(Estimator)})
-
-    def member(index: int) -> Member:
-        image = images[index]
-        return Member(image, _good(image, params.dqbits), footprint(image, params.stepsize))
-
+    measure = Measure(estimate, flags.parse(params.dqbits))
     indices = list(groups(images).values())
-    grouped = [[member(index) for index in group] for group in indices]
+    footprints = [footprint(image, params.stepsize) for image in images]
+    grouped = [[Member(images[index], footprints[index]) for index in group] for group in indices]
     levels = np.zeros(len(grouped))
     if "match" in params.skymethod:
-        levels = matching_levels(grouped, estimate, down=params.match_down)
+        levels = matching_levels(grouped, measure, down=params.match_down)
     if params.skymethod == "local":
-        levels = own_levels(grouped, estimate)
+        levels = own_levels(grouped, measure)
     elif "global" in params.skymethod:
         levels = np.nan_to_num(levels)
-        levels = levels + np.fmin.reduce(own_levels(grouped, estimate) - levels)
+        levels = levels + np.fmin.reduce(own_levels(grouped, measure) - levels)
     each = np.empty(len(images))
     for group, level in zip(indices, levels, strict=True):
         each[group] = level
     return each
-
-
-def _good(image: Image, dqbits: str) -> Mask:
-    tolerated = flags.parse(dqbits)
-    good: Mask = np.isfinite(image.sci)
-    if tolerated is not None:
-        good &= (image.dq & np.uint32(~tolerated & 0xFFFFFFFF)) == 0
-    return good
 
 
 def _listed(images: list[Image], params: SkyMatchParams) -> Levels:
@@ -124,5 +113,6 @@ def _record(image: Image, level: float, params: SkyMatchParams) -> None:
     earlier = 0.0
     if params.subtract:
         earlier = image.header.real("BKGLEVEL", 0.0) if params.skymethod != "user" else 0.0
-        image.sci -= np.float32(level)
+        with image.in_memory(only=("sci",), change=("sci",)) as loaded:
+            loaded.sci -= np.float32(level)
     image.header.update(BKGMETH=params.skymethod, BKGLEVEL=earlier + level, BKGSUB=params.subtract)

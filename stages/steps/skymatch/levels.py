@@ -2,70 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages.exposure import Image
+from calwebbd.stages.exposure import Float, Image
 from calwebbd.stages.kernels import in_threads
-from calwebbd.stages.steps.skymatch.overlap import Footprint, Mask, Vertices, fill, overlap
+from calwebbd.stages.steps.skymatch.overlap import Footprint, Mask, Vertices, fill, overlaps
 from calwebbd.stages.steps.skymatch.statistics import Estimator, Sky
 
+ALL_BITS = 0xFFFFFFFF
 Levels = NDArray[np.float64]  # one for each group; NaN where undefined
 
 
 @dataclass(frozen=True)
 class Member:
-    """An image of a group: its usable pixels, its footprint, and the sky already taken from it."""
+    """An image of a group, and its footprint."""
 
     image: Image
-    good: Mask
     footprint: Footprint
 
 
 Group = Sequence[Member]
-Outlines = list[list[Vertices]]  # of the overlaps with another group, for each image
 
 
-def own_levels(groups: Sequence[Group], estimate: Estimator) -> Levels:
+@dataclass(frozen=True)
+class Measure:
+    """How the level of some pixels of an image is measured.
+
+    tolerated : flags that do not exclude a pixel; None if none does
+    """
+
+    estimate: Estimator
+    tolerated: int | None
+
+    def own(self, each: Image) -> Sky | None:
+        """The level of an image."""
+        with each.in_memory(only=("sci", "dq")) as image:
+            return self.estimate(image.sci[self._good(image)])
+
+    def within(self, each: Image, outlines: Sequence[Sequence[Vertices]]) -> list[Sky | None]:
+        """The level of an image within each of several sets of polygons, in its pixels."""
+        with each.in_memory(only=("sci", "dq")) as image:
+            good = self._good(image)
+            return in_threads([partial(self._within, image.sci, good, polygons) for polygons in outlines])
+
+    def _within(self, sci: Float, good: Mask, polygons: Sequence[Vertices]) -> Sky | None:
+        mask = np.zeros(good.shape, np.bool_)
+        for polygon in polygons:
+            fill(mask, polygon)
+        mask &= good
+        return self.estimate(sci[mask])
+
+    def _good(self, image: Image) -> Mask:
+        good: Mask = np.isfinite(image.sci)
+        if self.tolerated is not None:
+            good &= (image.dq & np.uint32(~self.tolerated & ALL_BITS)) == 0
+        return good
+
+
+def own_levels(groups: Sequence[Group], measure: Measure) -> Levels:
     """The level of each group: the least of its images'."""
-
-    def least(group: Group) -> float:
-        skies = [estimate(member.image.sci[member.good]) for member in group]
-        return min((sky.level for sky in skies if sky), default=np.nan)
-
-    return np.array(in_threads([partial(least, group) for group in groups]))
+    skies = [[measure.own(member.image) for member in group] for group in groups]
+    return np.array([min((sky.level for sky in group if sky), default=np.nan) for group in skies])
 
 
-def matching_levels(groups: Sequence[Group], estimate: Estimator, *, down: bool = True) -> Levels:
+def matching_levels(groups: Sequence[Group], measure: Measure, *, down: bool = True) -> Levels:
     """Levels whose subtraction makes overlapping groups equal; the lowest (highest) of them is 0.
 
     Each pair that overlaps gives one equation, weighted with the mean number of pixels;
     the solution is that of least squares and least norm. NaN for a group without any.
-    Source: specification image3 §4.
+    Each image is read once. Source: specification image3 §4.
     """
-    pairs = list(combinations(range(len(groups)), 2))
-    outlines = [(_outlines(groups[i], groups[j]), _outlines(groups[j], groups[i])) for i, j in pairs]
-    tasks: list[Callable[[], Any]] = [
-        partial(_pair, groups[i], groups[j], both, estimate)
-        for (i, j), both in zip(pairs, outlines, strict=True)
-    ]
+    skies = [_in_others(group, groups, measure) for group in groups]
     rows, differences, matched = [], [], np.zeros(len(groups), np.bool_)
-    for (i, j), skies in zip(pairs, in_threads(tasks), strict=True):
-        if skies is None:
-            continue
-        one, other = skies
-        weight = 0.5 * (one.npix + other.npix)
-        row = np.zeros(len(groups))
-        row[i], row[j] = weight, -weight
-        rows.append(row)
-        differences.append(weight * (one.level - other.level))
-        matched[[i, j]] = True
+    for i, of_one in enumerate(skies):
+        for j in sorted(of_one):
+            if j <= i or i not in skies[j]:
+                continue
+            one, other = of_one[j], skies[j][i]
+            weight = 0.5 * (one.npix + other.npix)
+            row = np.zeros(len(groups))
+            row[i], row[j] = weight, -weight
+            rows.append(row)
+            differences.append(weight * (one.level - other.level))
+            matched[[i, j]] = True
     levels = np.full(len(groups), np.nan)
     if rows:
         levels[matched] = (np.linalg.pinv(np.array(rows), rcond=1e-12) @ differences)[matched]
@@ -73,29 +97,23 @@ def matching_levels(groups: Sequence[Group], estimate: Estimator, *, down: bool 
     return levels
 
 
-def _outlines(group: Group, other: Group) -> Outlines:
-    footprints = [member.footprint for member in other]
-    return [overlap(member.image, member.footprint, footprints) for member in group]
+def _in_others(group: Group, groups: Sequence[Group], measure: Measure) -> dict[int, Sky]:
+    """The level of a group where it overlaps each of the others: the mean of its images', by their pixels."""
+    footprints = [[member.footprint for member in other] for other in groups if other is not group]
+    numbers = [index for index, other in enumerate(groups) if other is not group]
+    totals: dict[int, list[Sky]] = {}
+    for member in group:
+        outlines = overlaps(member.image, member.footprint, footprints)
+        met = [n for n, polygons in enumerate(outlines) if polygons]
+        for n, sky in zip(met, measure.within(member.image, [outlines[n] for n in met]), strict=True):
+            if sky:
+                totals.setdefault(numbers[n], []).append(sky)
+    return {number: _mean(skies) for number, skies in totals.items()}
 
 
-def _pair(
-    one: Group, other: Group, outlines: tuple[Outlines, Outlines], estimate: Estimator
-) -> tuple[Sky, Sky] | None:
-    """The levels of two groups where they overlap; None unless both have one."""
-    first = _within(one, outlines[0], estimate)
-    second = _within(other, outlines[1], estimate) if first else None
-    return (first, second) if first and second else None
-
-
-def _within(group: Group, outlines: Outlines, estimate: Estimator) -> Sky | None:
-    """The level of a group within outlines: the mean of its images', weighted with their pixels."""
+def _mean(skies: Sequence[Sky]) -> Sky:
     total, npix = 0.0, 0
-    for member, polygons in zip(group, outlines, strict=True):
-        mask = np.zeros(member.good.shape, np.bool_)
-        for polygon in polygons:
-            fill(mask, polygon)
-        sky = estimate(member.image.sci[mask & member.good])
-        if sky:
-            total += sky.level * sky.npix
-            npix += sky.npix
-    return Sky(total / npix, npix) if npix else None
+    for sky in skies:
+        total += sky.level * sky.npix
+        npix += sky.npix
+    return Sky(total / npix, npix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -59,9 +59,10 @@ def source_catalog(mosaic: Mosaic, references: References, params: SourceCatalog
         raise Skip("the mosaic has no errors or no weights")
     apertures = apertures_for(references["apcorr"], mosaic.header, params.energies)
     offset = vega_offset(references["abvegaoffset"], mosaic.header)
-    missing = np.isnan(mosaic.err) | (mosaic.wht == 0)
-    sources = find_sources(mosaic.sci, mosaic.err, missing, jansky, params.starfinder, params)
-    table = measure(mosaic, jansky, sources, apertures, offset, params)
+    sci, err = np.asarray(mosaic.sci), np.asarray(mosaic.err)  # they may be on disk
+    missing = np.isnan(err) | (np.asarray(mosaic.wht) == 0)
+    sources = find_sources(sci, err, missing, jansky, params.starfinder, params)
+    table = measure(replace(mosaic, sci=sci, err=err), jansky, sources, apertures, offset, params)
     mosaic.byproducts["cat"] = Catalogue(table)
     if sources.segments is not None:
         mosaic.byproducts["segm"] = _segmentation(mosaic, sources.segments)

@@ -1,5 +1,6 @@
 """Cubes on disk: what is written is read, in whatever pieces."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from calwebbd.stages import scratch
 from calwebbd.stages.scratch import Cube, in_bands, in_parts
+from calwebbd.stages.threads import in_threads
 
 SHAPE = (5, 3, 7, 4)
 VALUES = np.arange(5 * 3 * 7 * 4, dtype=np.float32).reshape(SHAPE)
@@ -89,3 +91,29 @@ def test_cubes_leave_no_file(tmp_path: Path) -> None:
         cube = filled()
     assert np.asarray(cube).sum() == VALUES.sum()
     assert not list(tmp_path.iterdir())
+
+
+@given(st.integers(0, 6), st.integers(1, 7), st.integers(0, 3), st.integers(1, 4))
+def test_windows_come_back_as_they_were_written(top: int, height: int, left: int, width: int) -> None:
+    rows, columns = slice(top, min(top + height, 7)), slice(left, min(left + width, 4))
+    cube, expected = filled(), VALUES.copy()
+    part = cube.read_window(rows, columns)
+    assert np.array_equal(part, VALUES[..., rows, columns])
+    cube.write_window(rows.start, columns.start, -part)
+    expected[..., rows, columns] *= -1
+    assert np.array_equal(np.asarray(cube), expected)
+
+
+def test_a_window_is_kept_at_the_end_in_memory_and_on_disk() -> None:
+    memory, disk = VALUES.copy(), filled()
+    for array in (memory, disk):
+        with scratch.window({"a": array}, slice(2, 4), slice(0, 4)) as found:
+            found["a"][:] = 7
+    assert np.array_equal(np.asarray(disk), memory)
+    assert (memory[..., 2:4, :] == 7).all()
+
+
+def test_a_file_is_made_once_by_however_many_threads() -> None:
+    cube = Cube((64, 2, 2), np.float32)
+    in_threads([partial(cube.write, n, np.full((1, 2, 2), n, np.float32)) for n in range(64)])
+    assert np.array_equal(np.asarray(cube)[:, 0, 0], np.arange(64))

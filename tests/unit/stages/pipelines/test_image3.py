@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from dithers import dither
 
-from calwebbd.stages import flags
+from calwebbd.stages import flags, scratch
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Header, Image, Mosaic
 from calwebbd.stages.members import LeftOut
@@ -117,3 +117,20 @@ def test_too_few_usable_members_make_no_mosaic() -> None:
         image3.function(run, images)
     combined = image3.function(Hand("tweakreg", "source_catalog", use_planned_pointing=True), images)
     assert len(combined["crf"]) == 3
+
+
+def test_images_on_disk_give_the_same_products_to_the_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, images = image3.function(Hand("tweakreg", "source_catalog"), dithers()), dithers()
+    monkeypatch.setattr(scratch, "BUDGET", 0)
+    for image in images:
+        for name in image.ARRAYS:
+            if (array := getattr(image, name)) is not None:
+                setattr(image, name, scratch.put(array))
+    products = image3.function(Hand("tweakreg", "source_catalog"), images)
+    pairs = [*zip(products["crf"], expected["crf"], strict=True), (products["i2d"], expected["i2d"])]
+    for stored, plain in pairs:
+        assert stored.header == plain.header
+        for name, array in vars(plain).items():
+            if isinstance(array, np.ndarray) and array.dtype.names is None:
+                assert isinstance(getattr(stored, name), scratch.Cube), name
+                np.testing.assert_array_equal(np.asarray(getattr(stored, name)), array)

@@ -13,7 +13,7 @@ from calwebbd.stages.exposure import Image
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.outlier_detection import outlier_detection
 from calwebbd.stages.steps.outlier_detection.flagging import blot, outliers_of_model, outliers_of_noise
-from calwebbd.stages.steps.outlier_detection.median import median, weight_threshold
+from calwebbd.stages.steps.outlier_detection.median import layer, median, weight_threshold
 
 NAN = np.nan
 SHAPE = (24, 30)
@@ -136,7 +136,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -
 def layers(*images: list[list[float]], weights: list[list[list[float]]] | None = None) -> np.ndarray:
     sci = [np.array(image, np.float32) for image in images]
     wht = [np.array(w, np.float32) for w in weights] if weights else [np.ones_like(image) for image in sci]
-    return median(zip(sci, wht, strict=True), len(sci), 0.7)
+    return median([layer(0, 0, s, w, 0.7) for s, w in zip(sci, wht, strict=True)], sci[0].shape)
 
 
 def test_the_median_ignores_nan() -> None:
@@ -164,7 +164,7 @@ def test_extreme_weights_do_not_change_the_threshold() -> None:
 
 @given(arrays(np.float32, (5, 3, 4), elements=st.floats(-10, 10, width=32) | st.just(NAN)))
 def test_the_median_is_that_of_numpy(stack: np.ndarray) -> None:
-    out = median(((image, np.ones_like(image)) for image in stack), 5, 0.7)
+    out = median([layer(0, 0, image.copy(), np.ones_like(image), 0.7) for image in stack], (3, 4))
     expected = np.full((3, 4), NAN, np.float32)
     seen = ~np.isnan(stack).all(axis=0)
     expected[seen] = np.nanmedian(stack[:, seen], axis=0)

@@ -2,8 +2,10 @@ from pathlib import Path
 from typing import Any
 
 import asdf
+import gwcs
 import numpy as np
 import pytest
+from astropy.modeling.models import Shift, Tabular1D
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from images import POINTING, SCALE, distortion, make_image, placed_image, tangent_plane
@@ -13,10 +15,10 @@ from calwebbd.stages.errors import InputError, ParameterError
 from calwebbd.stages.exposure import Header, Image, Subarray
 from calwebbd.stages.steps.assign_wcs import footprint
 from calwebbd.stages.steps.assign_wcs.imaging import imaging_wcs
-from calwebbd.stages.steps.resample import Frame, FrameParams, drizzle, output_frame, resample
+from calwebbd.stages.steps.resample import Frame, FrameParams, drizzle, output_frame, pixmap, resample
 from calwebbd.stages.steps.resample.frame import middle
 from calwebbd.stages.steps.resample.pixelscale import local_scale, mean_scale
-from calwebbd.stages.steps.resample.pixmap import inside, pixel_map
+from calwebbd.stages.steps.resample.pixmap import inside, pixel_map, region
 from calwebbd.stages.steps.resample.weights import weights
 
 RNG = np.random.default_rng(1)
@@ -37,6 +39,12 @@ def bent_image(nx: int = 40, ny: int = 30, bend: float = 1e-4, **keywords: Any) 
     return image
 
 
+def kink(nx: int) -> np.ndarray:
+    """Places of pixels that are twice as large in the right half."""
+    x = np.arange(nx, dtype=np.float64)
+    return x + np.maximum(x - nx / 2, 0)
+
+
 class TestFrame:
     def test_an_image_without_distortion_keeps_its_grid(self) -> None:
         frame = output_frame([placed_image(np.ones((10, 20)), crpix=(9.5, 4.5))])
@@ -54,6 +62,16 @@ class TestFrame:
         ny, nx = frame.shape
         assert (int(y.max() + 0.5), int(x.max() + 0.5)) == (ny, nx)
         assert frame.wcs.bounding_box.bounding_box(order="F") == ((-0.5, nx - 0.5), (-0.5, ny - 0.5))
+
+    def test_a_frame_that_cannot_be_is_refused_with_the_name_of_the_image_that_is_off(self) -> None:
+        for away, why in (([6.0, 2.0], r"a frame of \d+x\d+ pixels"), ([0.0, 90.0], "span more than 45 deg")):
+            images = [placed_image(np.ones((10, 20))) for _ in range(4)]
+            for number, image in enumerate(images):
+                image.file = f"image{number}.fits"
+            corners = footprints.parse(str(images[2].header["S_REGION"]))[0] + away
+            images[2].header["S_REGION"] = footprints.write([corners])
+            with pytest.raises(InputError, match=rf"image2\.fits: .*{why}.* by .* deg"):
+                output_frame(images)
 
     def test_the_y_axis_lies_at_the_position_angle_asked_for(self) -> None:
         frame = output_frame([bent_image()], FrameParams(rotation=90))
@@ -167,6 +185,39 @@ class TestPixelMap:
         far = make_image(np.ones((2, 2)), RA_REF=POINTING["RA_REF"] + 180, DEC_REF=-POINTING["DEC_REF"])
         wcs = imaging_wcs(far.header, Subarray(0, 0, 2, 2), distortion(2, 2), (0, 0))
         assert np.isnan(pixel_map(wcs, tangent_plane(4, 4), (2, 2))).all()
+
+    def test_polynomials_give_every_pixel_its_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        image = bent_image(90, 70)
+        image.wcs.bounding_box = ((2.5, 87.5), (-0.5, 65.5))
+        frame = output_frame([image], FrameParams(rotation=20))
+        followed = pixel_map(image.wcs, frame.wcs, (70, 90))
+        monkeypatch.setattr(pixmap, "SMALL", 1000)
+        one_by_one = pixel_map(image.wcs, frame.wcs, (70, 90))
+        np.testing.assert_allclose(followed, one_by_one, rtol=0, atol=1e-8)
+        assert np.isnan(followed[:, :3]).all()
+        assert np.isfinite(followed[:66, 3:88]).all()
+
+    def test_what_polynomials_cannot_follow_is_mapped_pixel_by_pixel(self) -> None:
+        image = bent_image(90, 70, bend=0)
+        detector, transform, sky = image.wcs.input_frame, image.wcs.forward_transform, image.wcs.output_frame
+        image.wcs = gwcs.WCS(
+            [(detector, Tabular1D(lookup_table=kink(90)) & Shift(0) | transform), (sky, None)]
+        )
+        places = pixel_map(image.wcs, grid(200, 200, (60, 60)).wcs, (70, 90))
+        steps = np.linalg.norm(np.diff(places, axis=1), axis=-1)
+        np.testing.assert_allclose(steps[:, :45], 1, rtol=1e-3)
+        np.testing.assert_allclose(steps[:, 45:], 2, rtol=1e-3)
+
+    def test_the_edges_of_an_image_tell_which_region_it_reaches(self) -> None:
+        image = bent_image(90, 70)
+        frame = output_frame([image, bent_image(RA_REF=POINTING["RA_REF"] + 3e-3)], FrameParams(rotation=20))
+        rows, columns = region([(image.wcs, (70, 90))], frame.wcs, frame.shape)
+        out = drizzle([image], frame)
+        reached = np.argwhere(out.wht > 0)
+        low, high = reached.min(axis=0), reached.max(axis=0)
+        for part, first, last in zip((rows, columns), low, high, strict=True):
+            assert part.start <= first <= part.start + 6
+            assert last < part.stop <= last + 6
 
 
 class TestWeights:

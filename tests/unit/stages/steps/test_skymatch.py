@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dithers import dither
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,8 +13,9 @@ from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError, ParameterError
 from calwebbd.stages.exposure import Image
 from calwebbd.stages.step import Skip
+from calwebbd.stages.steps.resample.frame import directions
 from calwebbd.stages.steps.skymatch import skymatch
-from calwebbd.stages.steps.skymatch.overlap import fill
+from calwebbd.stages.steps.skymatch.overlap import Footprint, common, fill
 from calwebbd.stages.steps.skymatch.statistics import Estimator, histogram, middle, peak
 
 SHAPE = (20, 30)
@@ -179,6 +180,47 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("CALWEBBD_THREADS", count)
         found.append(levels(skymatch(noisy(), skymethod="global+match")))
     assert found[0] == found[1]
+
+
+# ---- overlaps
+
+
+def outline(ra: float, dec: float, angle: float, corners: np.ndarray) -> Footprint:
+    """A quadrilateral of about 0.01 deg."""
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    x, y = turn @ (0.01 * np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]]) + 0.001 * corners)
+    vertices = directions(np.stack([ra + x / np.cos(np.deg2rad(dec)), dec + y], axis=-1))
+    return Footprint(np.vstack([vertices, vertices[:1]]), vertices.mean(axis=0), 0.1)
+
+
+@given(
+    st.sampled_from([(80.0, -69.0), (0.0, 0.0), (359.999, 89.9)]),
+    st.floats(-0.012, 0.012),
+    st.floats(0, 6),
+    st.integers(0, 1000),
+)
+@settings(max_examples=25, deadline=None)
+def test_overlaps_are_those_of_spherical_geometry(
+    place: tuple[float, float], off: float, angle: float, seed: int
+) -> None:
+    corners = np.random.default_rng(seed).uniform(-1, 1, (2, 2, 4))
+    one = outline(*place, 0.3, corners[0])
+    other = outline(place[0], place[1] + off, angle, corners[1])
+    ours, library = common(one, other), list(one.polygon.intersection(other.polygon).to_radec())
+    assert len(ours) == len(library)
+    for mine, theirs in zip(ours, library, strict=True):
+        mine, theirs = (directions(np.stack(each, axis=-1))[:-1] for each in (mine, theirs))
+        start = int(np.linalg.norm(mine - theirs[0], axis=1).argmin())
+        np.testing.assert_allclose(np.roll(mine, -start, axis=0), theirs, atol=1e-12)
+
+
+def test_an_outline_that_is_not_convex_is_cut_as_well() -> None:
+    dented = outline(80.0, 0.0, 0.0, np.array([[0, 0, 0, 15], [0, 0, 0, -15]]))
+    square = outline(80.001, 0.0, 0.0, np.zeros((2, 4)))
+    found = common(dented, square)
+    assert found
+    for ra, dec in found:
+        assert (ra[0], dec[0]) == (ra[-1], dec[-1])
 
 
 # ---- the level of a sample
