@@ -94,6 +94,15 @@ def test_every_bit_is_that_of_the_library(seed: int) -> None:
         np.testing.assert_array_equal(ours[name], theirs)
 
 
+def test_around_a_hole_all_pixels_are_taken() -> None:
+    pixmap = shifted(20, 20, 0.5, 0.5)
+    pixmap[10, 10] = np.nan
+    canvas = Canvas.empty((15, 15), **ASKED)  # type: ignore[arg-type]
+    spread(drops(make_image(np.ones((20, 20))), pixmap), canvas, 0)
+    reached = canvas.arrays["wht"] > 0
+    assert reached.sum() == 15 * 15 - 4
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_variances_are_those_that_the_library_gives_one_by_one(seed: int) -> None:
     total, weight = np.zeros(SHAPE), np.zeros(SHAPE)
