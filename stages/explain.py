@@ -9,7 +9,7 @@ from typing import Any
 
 from calwebbd.stages import crds, pipelines
 from calwebbd.stages.errors import CalibrationError, ParameterError
-from calwebbd.stages.exptypes import stage1, stage2, stage3
+from calwebbd.stages.exptypes import path_of
 from calwebbd.stages.fits import read_header
 from calwebbd.stages.parameters import check, concerning, effective
 from calwebbd.stages.process import Options, tasks_of
@@ -70,7 +70,7 @@ def explain_through(file: Path, first: str | None, last: str | None, options: Op
     if last is None or not plans:
         return plans
     header = read_header(tasks_of(file, first)[1][0].science[0])
-    stages = [stage(header) for stage in (stage1, stage2, stage3)]
+    stages = path_of(header)
     last = pipelines.load(last).name
     if plans[0].pipeline not in stages or last not in stages[stages.index(plans[0].pipeline) :]:
         raise ParameterError(f"{last} does not follow on {plans[0].pipeline}")

@@ -102,6 +102,11 @@ def stage3(header: Header) -> str | None:
     return pipeline
 
 
+def path_of(header: Header) -> list[str]:
+    """The pipelines that an exposure of this header goes through, in order, as far as this version has them."""
+    return [name for name in (stage1(header), stage2(header), stage3(header)) if name in PIPELINES]
+
+
 def stage2_input(header: Header) -> str:
     """The stage-1 product that stage 2 takes: ``rateints`` where integrations matter, else ``rate``.
 

@@ -47,7 +47,7 @@ def run_references(args: argparse.Namespace) -> int:
     """The references of every step that would calibrate this file, by pipeline."""
     from calwebbd.stages import crds, pipelines
     from calwebbd.stages.errors import InputError
-    from calwebbd.stages.exptypes import pipeline_for
+    from calwebbd.stages.exptypes import path_of, pipeline_for
     from calwebbd.stages.fits import read_header
     from calwebbd.stages.names import split_suffix
 
@@ -57,7 +57,8 @@ def run_references(args: argparse.Namespace) -> int:
         raise InputError(route.reason, file=str(args.file))
     context = crds.literal_context(args.context)
     found: dict[str, dict[str, str | None]] = {}
-    for name in pipelines.NAMES[pipelines.NAMES.index(route.pipeline) :]:
+    path = path_of(header)
+    for name in path[path.index(route.pipeline) :]:
         pipeline = pipelines.load(name)
         kinds = [k for step in pipeline.steps for k in (*step.references, *step.optional, step.pars)]
         found[name] = crds.best_references(header, dict.fromkeys([*kinds, pipeline.pars]), context)

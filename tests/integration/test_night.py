@@ -30,7 +30,7 @@ patience_seconds = 1
 [products]
 quicklook = true
 """
-EXPECTED = {"cal": 4, "cat": 2, "crf": 4, "i2d": 6, "rate": 4, "rateints": 4, "segm": 2}
+EXPECTED = {"cal": 4, "cat": 2, "crf": 4, "i2d": 6, "members": 2, "rate": 4, "rateints": 4, "segm": 2}
 PICTURED = ("rate", "cal", "crf", "i2d", "segm")
 
 
