@@ -103,7 +103,7 @@ def stage3(header: Header) -> str | None:
 
 
 def path_of(header: Header) -> list[str]:
-    """The pipelines that an exposure of this header goes through, in order, as far as this version has them."""
+    """The pipelines an exposure of this header goes through, in order, as far as there are any."""
     return [name for name in (stage1(header), stage2(header), stage3(header)) if name in PIPELINES]
 
 
