@@ -60,7 +60,8 @@ def run_references(args: argparse.Namespace) -> int:
     path = path_of(header)
     for name in path[path.index(route.pipeline) :]:
         pipeline = pipelines.load(name)
-        kinds = [k for step in pipeline.steps_for(header) for k in (*step.references, *step.optional, step.pars)]
+        steps = pipeline.steps_for(header)
+        kinds = [kind for step in steps for kind in (*step.references, *step.optional, step.pars)]
         found[name] = crds.best_references(header, dict.fromkeys([*kinds, pipeline.pars]), context)
     if args.json:
         print(json.dumps({"file": str(args.file), "context": context, "references": found}, indent=2))
