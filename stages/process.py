@@ -10,35 +10,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from calwebbd.stages import crds, pipelines, scratch
 from calwebbd.stages.associations import Association, load_asn, member_path
-from calwebbd.stages.catalogues import write_catalogue
 from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
-from calwebbd.stages.exposure import Catalogue, Exposure
+from calwebbd.stages.exposure import Exposure
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_guide_star, read_header, read_image, read_ramp
 from calwebbd.stages.groups import GROUP_ID
 from calwebbd.stages.members import read_usable
-from calwebbd.stages.names import PRODUCTS, product_path, split_suffix
+from calwebbd.stages.names import PRODUCTS, split_suffix
 from calwebbd.stages.parameters import Layer, check, concerning
-from calwebbd.stages.products import Segmentation
 from calwebbd.stages.run import Run, StepRecord, StopAfter
-from calwebbd.stages.step import Pipeline, Step
+from calwebbd.stages.step import Pipeline
 from calwebbd.stages.verify import verify
+from calwebbd.stages.writer import Task, Writer, Written
 
 Report = Callable[[str, str], None]
-
-
-@dataclass(frozen=True)
-class Written:
-    """One product on disk."""
-
-    path: Path
-    suffix: str
 
 
 @dataclass(frozen=True)
@@ -79,28 +69,6 @@ class Options:
     stop_after: str | None = None
     chained: bool = False
     report: Report = lambda step, state: None
-
-
-@dataclass(frozen=True)
-class Task:
-    """One product to make: its name, the science files it is made of, and their association, if any.
-
-    separator : what joins the name and the suffixes of its products; a hyphen for some guide stars
-    groups : of files for which the association names another group than their keywords do
-    others : files of the association that are not science, by role: background, imprint, …
-    """
-
-    name: str
-    science: tuple[Path, ...]
-    asn: Association | None = None
-    asn_file: str = ""
-    separator: str = "_"
-    groups: Mapping[Path, str] = field(default_factory=dict)
-    others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
-
-    def keywords(self) -> dict[str, str]:
-        """By which a product names its association."""
-        return {"ASNTABLE": self.asn_file, "ASNPOOL": self.asn.asn_pool} if self.asn else {}
 
 
 def process(
@@ -154,7 +122,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         read = partial(_read, read=_reader(pipeline, science), task=task)
         exposures, left_out = read_usable(science, read)
         run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
-        writer = _Writer(task, context, options.output_dir)
+        writer = Writer(task, context, options.output_dir)
         run.save = writer.write
         run.others, run.left_out = task.others, left_out
         if options.save_steps:
@@ -252,60 +220,3 @@ def _apply(run: Run, pipeline: Pipeline, exposures: list[Exposure]) -> dict[str,
         return products
     except StopAfter as stop:
         return {str(run.stop_after): stop.result}
-
-
-@dataclass
-class _Writer:
-    """Puts products where they belong, with the keywords that say who made them."""
-
-    task: Task
-    context: str
-    folder: Path
-    written: dict[Path, Written] = field(default_factory=dict)
-
-    def write(self, suffix: str, product: Exposure | Catalogue | Sequence[Exposure]) -> None:
-        """One product under the task's name; several under their own, with the association's id.
-
-        suffix : or, of a product with a name of its own, its file
-        """
-        from calwebbd.stages.fits.write import write
-
-        named: list[tuple[Path, Exposure | Catalogue]]
-        if isinstance(product, (Exposure, Catalogue)):
-            named = [(self.folder / self._name(suffix), product)]
-        else:
-            asn_id = self.task.asn.asn_id if self.task.asn else "a3001"
-            named = [(product_path(self.folder / Path(p.file).name, suffix, asn_id), p) for p in product]
-        for path, each in named:
-            if isinstance(each, Catalogue):
-                write_catalogue(each, path, self._made_by())
-            else:
-                each.header.update(self._made_by())
-                if isinstance(each, Segmentation):
-                    each.header["SCATFILE"] = self._name("cat")
-                write(each, path)
-            if path.parent == self.folder:  # what was asked for elsewhere is no product
-                self.written[path] = Written(path, Path(suffix).stem)
-
-    def _name(self, suffix: str) -> str:
-        if suffix.endswith((".fits", ".ecsv")):
-            return suffix if Path(suffix).is_absolute() else Path(suffix).name
-        if "{suffix}" in self.task.name:  # of wavefront sensing
-            return self.task.name.replace("{suffix}", suffix) + ".fits"
-        return product_path(Path(f"{self.task.name}{self.task.separator}uncal"), suffix).name
-
-    def keep(self, step: Step, result: Any) -> None:
-        """Save what a step gave."""
-        if isinstance(result, tuple):  # of one exposure; the last is by integration
-            for each, ending in zip(result, ("", "ints"), strict=True):
-                self.write(step.name + ending, each)
-        else:
-            self.write(step.name, result)
-
-    def _made_by(self) -> dict[str, str]:
-        return {
-            "CAL_VER": f"calwebbd {version('calwebbd')}",
-            "CAL_VCS": "RELEASE",
-            "CRDS_CTX": self.context,
-            "CRDS_VER": version("crds"),
-        }
