@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from calwebbd.stages import crds
+from calwebbd.stages import crds, memory
 from calwebbd.stages.errors import CalibrationError, InputError, ReferenceMissing
 from calwebbd.stages.exposure import Catalogue, Exposure, Header, Ramp
 from calwebbd.stages.members import LeftOut
@@ -154,6 +154,8 @@ class Run:
             each.header.update(_reference_keywords(files))
             self.byproducts |= each.byproducts
             each.byproducts.clear()
+        if not isinstance(exposure, Exposure):  # of many images, one after the other was in memory
+            memory.release()
         self._record(step, settings, status, reason, time.perf_counter() - start, files)
         self._after(step, status, result)
         return result

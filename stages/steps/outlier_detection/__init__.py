@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -71,15 +71,17 @@ def _on_sky(images: list[Image], params: OutlierDetectionParams) -> None:
     on_disk = sum(sizes) > scratch.BUDGET
     layers = [_layer(group, frame, part, params, on_disk) for group, part in zip(members, parts, strict=True)]
     model = median(layers, frame.shape)
-    for each in images:
-        shape = each.sci.shape
-        points = pixel_map(
-            each.wcs, frame.wcs, shape, stepsize=params.pixmap_stepsize, order=params.pixmap_order
-        )
-        own = blot(model, points)
-        sky = _sky(each, params)
-        with each.in_memory(only=FLAGGED, change=FLAGGED) as image:
-            mark(image, outliers_of_model(image.sci, image.err, own, sky, params.snr, params.scale))
+    for image in images:
+        _flag(image, frame, model, params)
+
+
+def _flag(each: Image, frame: Frame, model: Any, params: OutlierDetectionParams) -> None:
+    """Flag where one image differs from the model."""
+    stepsize, order = params.pixmap_stepsize, params.pixmap_order
+    own = blot(model, pixel_map(each.wcs, frame.wcs, each.sci.shape, stepsize=stepsize, order=order))
+    with each.in_memory(only=FLAGGED, change=FLAGGED) as image:
+        sky = _sky(image, params)
+        mark(image, outliers_of_model(image.sci, image.err, own, sky, params.snr, params.scale))
 
 
 def _layer(

@@ -77,7 +77,8 @@ def drizzle(
         context=with_context,
         dq=with_dq,
     )
-    for index, each in enumerate(images):
+
+    def add(each: Image, index: int) -> None:  # what it needs is free before the next one is read
         if each.sci.ndim != 2:
             raise InputError(f"SCI has {each.sci.ndim} axes, resample takes 2", file=each.file)
         ny, nx = each.sci.shape
@@ -98,6 +99,9 @@ def drizzle(
                 time=time if weight_type == "exptime" else 0.0,
             )
             spread(drops, canvas, index)
+
+    for index, each in enumerate(images):
+        add(each, index)
     arrays = canvas.finish(fill_value(fillval), frame.ratio)
     found: dict[str, Any] = {field.name: arrays.get(field.name) for field in fields(Drizzled)}
     return Drizzled(**found)
