@@ -27,8 +27,11 @@ def peak_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
     """Memory a job of this stage needs for exposures of these headers, MB."""
     if stage == 1:
         return sum(_ramps(header) for header in headers) // MB
-    each = IMAGE if stage == 2 else MEMBER
-    return (PROCESS + sum(each * _pixels(h) * (integrations(h) if stage == 2 else 1) for h in headers)) // MB
+    if stage == 2:
+        return (PROCESS + sum(IMAGE * _pixels(h) * integrations(h) for h in headers)) // MB
+    pixels = [_pixels(header) for header in headers]
+    one_by_one = IMAGE * max(pixels, default=0) + BUDGET
+    return (PROCESS + min(MEMBER * sum(pixels), one_by_one)) // MB
 
 
 def _ramps(header: Mapping[str, Any]) -> int:

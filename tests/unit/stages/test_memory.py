@@ -35,3 +35,8 @@ def test_a_segment_has_its_own_integrations() -> None:
 def test_later_stages_count_pixels() -> None:
     assert peak_mb(2, [FRAME]) < peak_mb(2, [FRAME | {"NINTS": 5}])
     assert peak_mb(3, [FRAME]) < peak_mb(3, [FRAME] * 4)
+
+
+def test_a_mosaic_of_many_images_needs_no_more_than_one_of_several() -> None:
+    header = {"SUBSIZE1": 2048, "SUBSIZE2": 2048}
+    assert peak_mb(3, [header] * 2) < peak_mb(3, [header] * 8) == peak_mb(3, [header] * 64)
