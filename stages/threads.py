@@ -45,7 +45,9 @@ def in_threads(tasks: list[Callable[[], Any]]) -> list[Any]:
 def by_rows(loop: Callable[..., Any], rows: int, *args: Any) -> None:
     """Call ``loop(start, stop, *args)`` for all rows, in blocks, in threads."""
 
-    def task(start: int) -> Callable[[], Any]:
-        return lambda: loop(start, min(rows, start + ROWS_AT_A_TIME), *args)
+    each = max(1, min(ROWS_AT_A_TIME, -(-rows // threads())))
 
-    in_threads([task(start) for start in range(0, rows, ROWS_AT_A_TIME)])
+    def task(start: int) -> Callable[[], Any]:
+        return lambda: loop(start, min(rows, start + each), *args)
+
+    in_threads([task(start) for start in range(0, rows, each)])

@@ -11,7 +11,7 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.kernels import helper
-from calwebbd.stages.kernels.sorting import middle, sort_columns
+from calwebbd.stages.kernels.sorting import median_of, sort_columns
 
 BAD = flags.DO_NOT_USE | flags.SATURATED
 LARGEST = float(np.finfo(np.float32).max)  # of what is finite
@@ -77,10 +77,6 @@ def pixel_differences(sci: Any, groupdq: Any, gain: Any, y: int, x: int, out: An
             value = sci[i, g + 1, y, x] * gain[y, x] - sci[i, g, y, x] * gain[y, x]
             out[i * steps + g, 0] = value if usable else np.float32(np.nan)
             if usable and value == value:
-                place = count
-                while place > 0 and ordered[place - 1, 0] > value:
-                    ordered[place, 0] = ordered[place - 1, 0]
-                    place -= 1
-                ordered[place, 0] = value
+                ordered[count, 0] = value
                 count += 1
-    return middle(ordered, 0, 0, count)
+    return median_of(ordered[:, 0], count)
