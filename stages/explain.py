@@ -11,9 +11,8 @@ from calwebbd.stages import crds, pipelines
 from calwebbd.stages.errors import CalibrationError, ParameterError
 from calwebbd.stages.exptypes import path_of
 from calwebbd.stages.fits import read_header
-from calwebbd.stages.parameters import check, concerning, effective
 from calwebbd.stages.process import Options, tasks_of
-from calwebbd.stages.run import Run
+from calwebbd.stages.run import Run, reason_to_skip
 from calwebbd.stages.step import Step
 
 
@@ -51,8 +50,7 @@ def explain(file: Path, name: str | None, options: Options) -> list[Plan]:
     try:
         pipeline, tasks = tasks_of(file, name)
         context = crds.literal_context(options.context)
-        layers = concerning(pipeline, options.layers) if options.chained else options.layers
-        check([pipeline], layers)
+        layers = options.layers_for(pipeline)
         plans = []
         for task in tasks:
             run = Run(pipeline, read_header(task.science[0]), context, layers)
@@ -86,13 +84,7 @@ def planned(run: Run) -> tuple[Planned, ...]:
 
 
 def _planned(run: Run, step: Step) -> Planned:
-    settings = effective(step, run.all_layers())
+    settings = run.settings(step)
     files = run.files(step, settings)
-    absent = [kind for kind in step.references if files[kind] is None]
-    skip = ""
-    if settings.skip:
-        skip = f"switched off by {settings.origins.get('skip', 'default')}"
-    elif absent:
-        skip = f"the {absent[0]} reference is N/A for this exposure"
     references = {kind: name or "N/A" for kind, name in files.items()}
-    return Planned(step.name, skip, references, settings.record())
+    return Planned(step.name, reason_to_skip(step, settings, files), references, settings.record())

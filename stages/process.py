@@ -70,6 +70,12 @@ class Options:
     chained: bool = False
     report: Report = lambda step, state: None
 
+    def layers_for(self, pipeline: Pipeline) -> tuple[Layer, ...]:
+        """The settings for one pipeline. Raises ParameterError for those it cannot take."""
+        layers = concerning(pipeline, self.layers) if self.chained else self.layers
+        check([pipeline], layers)
+        return layers
+
 
 def process(
     file: Path | str, *, pipeline: str | None = None, output_dir: Path | str = "", **options: Any
@@ -108,8 +114,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
 
     start = time.perf_counter()
     kernels.warm()
-    layers = concerning(pipeline, options.layers) if options.chained else options.layers
-    check([pipeline], layers)
+    layers = options.layers_for(pipeline)
     stop_after = options.stop_after
     if stop_after and stop_after not in {step.name for step in pipeline.steps}:
         if not options.chained:

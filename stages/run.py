@@ -130,12 +130,10 @@ class Run:
         skipped: Sequence[Any] = ()
         result = exposure
         try:
-            if settings.skip:
-                raise Skip(f"switched off by {settings.origins.get('skip', 'default')}")
-            files = self.files(step, settings)
-            for kind in step.references:
-                if files[kind] is None:
-                    raise Skip(f"the {kind} reference is N/A for this exposure")
+            if not settings.skip:
+                files = self.files(step, settings)
+            if reason := reason_to_skip(step, settings, files):
+                raise Skip(reason)
             references = References(self._located(files), window(_first(exposure)))
             result = step.function(exposure, references, settings.values, **inputs)
         except Skip as skip:
@@ -204,6 +202,14 @@ class Run:
         record = StepRecord(step.name, step.keyword, status, reason, seconds, references, settings.record())
         self.records.append(record)
         self.report(step.name, status)
+
+
+def reason_to_skip(step: Step, settings: Effective, files: Mapping[str, str | None]) -> str:
+    """Why a step is not run at all; empty if it is. `files` are not looked at if it is switched off."""
+    if settings.skip:
+        return f"switched off by {settings.origins.get('skip', 'default')}"
+    absent = (kind for kind in step.references if files[kind] is None)
+    return next((f"the {kind} reference is N/A for this exposure" for kind in absent), "")
 
 
 def parameter_references(pipeline: Pipeline, header: Header, context: str) -> list[Layer]:

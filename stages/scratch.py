@@ -129,7 +129,7 @@ class Cube:
 
     def _settle(self, start: int, stop: int) -> None:
         """Write what has only been in the source, as much at once as there may be in memory."""
-        many = max(1, AT_ONCE * len(self) // max(1, self.nbytes))
+        many = at_once(len(self), self)
         for first in range(start, stop, many):
             last = min(first + many, stop)
             missing = first + np.flatnonzero(~self._written[first:last])
@@ -208,7 +208,7 @@ def in_parts(*arrays: Any, each: int | None = None) -> Iterator[tuple[NDArray[An
     What becomes of them is kept when the next are asked for.
     """
     count = len(arrays[0])
-    each = each or max(1, count // _pieces(arrays))
+    each = each or at_once(count, *arrays)
     for start in range(0, count, each):
         stop = min(start + each, count)
         parts = tuple(a.read(start, stop) if isinstance(a, Cube) else a[start:stop] for a in arrays)
@@ -227,7 +227,7 @@ def in_bands(*arrays: Any, change: Sequence[Any] = ()) -> Iterator[tuple[Any, ..
     """
     every = (*arrays, *change)
     ny = every[0].shape[-2]
-    each = max(1, ny // _pieces(every))
+    each = at_once(ny, *every)
     for start in range(0, ny, each):
         rows = slice(start, min(start + each, ny))
         bands = tuple(
@@ -255,6 +255,7 @@ def window(arrays: Mapping[str, Any], rows: slice, columns: slice) -> Iterator[d
             array.write_window(rows.start, columns.start, found[name])
 
 
-def _pieces(arrays: Sequence[Any]) -> int:
-    """In how many pieces cubes must be worked on; 1 if all are in memory."""
-    return -(-sum(a.nbytes for a in arrays if isinstance(a, Cube)) // AT_ONCE) or 1
+def at_once(count: int, *arrays: Any) -> int:
+    """Of so many planes or rows, how many of the arrays may be in memory together; all, if all are there."""
+    stored = sum(array.nbytes for array in arrays if isinstance(array, Cube))
+    return max(1, AT_ONCE * count // stored) if stored > AT_ONCE else max(1, count)

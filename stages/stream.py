@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Ramp
-from calwebbd.stages.scratch import Cube
+from calwebbd.stages.scratch import Cube, at_once
 from calwebbd.stages.step import Step
 
 
@@ -37,7 +36,7 @@ def in_parts(apply: Callable[[Ramp], Ramp], ramp: Ramp) -> Ramp:
     Each part begins with the same flags of pixels; in the end these are those of all parts.
     """
     nints = len(ramp.sci)
-    each = max(1, scratch.AT_ONCE * nints // ramp.sci.nbytes)
+    each = at_once(nints, ramp.sci)
     done = ramp
     for start in range(0, nints, each):
         part = apply(ramp.part(start, min(start + each, nints)))
