@@ -72,7 +72,7 @@ class Dispatch:
                 self.records.catalogue(seen.known, seen.stamp, seen.size, "alias", now, reason)
                 self.records.quarantine(seen.known.path, seen.stamp, reason, now)
                 return
-            self.records.catalogue(seen.known, seen.stamp, seen.size, "input", now)
+            self.records.catalogue(seen.known, seen.stamp, seen.size, "input", now, closed=seen.closed)
             if seen.asn is not None:
                 self._list(seen, seen.asn, now)
             else:
@@ -138,6 +138,7 @@ class Dispatch:
                 continue
             with self.store.transaction():
                 self.store.fire(group.name, verdict.reason, now)
+                self.records.decide("service", "combine", group.name, verdict.reason, now)
                 work = self._listed(group) if group.listed else self._collected(group)
                 headers, feeds = [work.header] * len(work.inputs), self._fed_by(work)
                 self._put(work, headers, now, feeds=feeds, reason=verdict.reason)

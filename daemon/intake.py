@@ -4,6 +4,7 @@ Reads only, in a thread of its own; the catalogue is the business of `dispatch`.
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,17 @@ Verify = Callable[[Path], Facts]
 
 @dataclass(frozen=True)
 class Seen:
-    """A whole file, unchanged while it was read."""
+    """A whole file, unchanged while it was read.
+
+    closed : when it got its content or its name here, whichever was later, s since 1970; its time of
+        modification may have come with it from elsewhere
+    """
 
     known: Known
     stamp: str
     size: int
     asn: Association | None = None
+    closed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ def examine(path: Path, before: str, verify: Verify) -> Seen | Refused | None:
         facts = verify(path) if asn is None else None
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+            found = os.fstat(file.fileno())
     except FileNotFoundError:
         return None
     except InputError as error:
@@ -54,7 +60,7 @@ def examine(path: Path, before: str, verify: Verify) -> Seen | Refused | None:
     if stamp(path) != before:
         return None
     kind, header = (facts.kind, keep(facts.header)) if facts else ("asn", {})
-    return Seen(Known(path, sha256, kind, header), before, size, asn)
+    return Seen(Known(path, sha256, kind, header), before, found.st_size, asn, found.st_ctime)
 
 
 def _refused(path: Path, before: str, reason: str, *, growing: bool) -> Refused | None:

@@ -53,14 +53,22 @@ class Records:
         return any(row["stamp"] == stamp for row in self._all("stamp", path=str(path)))
 
     def catalogue(
-        self, known: Known, stamp: str, size: int | None, origin: str, now: float, note: str = ""
+        self,
+        known: Known,
+        stamp: str,
+        size: int | None,
+        origin: str,
+        now: float,
+        note: str = "",
+        closed: float | None = None,
     ) -> None:
-        """The path now holds this content, and is well."""
+        """The path now holds this content, and is well; `closed` is when it got it, if that is known."""
         self._entity(known.sha256, known.kind, known.path.name, size, known.header, now)
         path, name = str(known.path), known.path.name
         row = {"path": path, "name": name, "entity": known.sha256, "origin": origin, "stamp": stamp}
         self._do("file", **row, note=note, now=now)
         self._do("release", path=path)
+        self._history(path, known.sha256, origin, note, closed, now)
 
     def elsewhere(self, known: Known) -> Path | None:
         """Another path with this content; those which are no more are forgotten."""
@@ -71,7 +79,17 @@ class Records:
         return None
 
     def quarantine(self, path: Path, stamp: str, reason: str, now: float) -> None:
+        """A file cannot be used as it stands."""
         self._do("quarantine", path=str(path), name=path.name, stamp=stamp, reason=reason, now=now)
+        self._history(str(path), None, "refused", reason, None, now)
+
+    def decide(self, who: str, what: str, subject: str, why: str, now: float) -> None:
+        """An operator did something, or the service did by itself what nobody asked for.
+
+        who : the operator's name, or ``service``
+        what : a verb, as ``pause``; subject : of a stage, product, context or file, "" for the whole service
+        """
+        self._do("decision", who=who, what=what, subject=subject, why=why, now=now)
 
     def named(self, name: str) -> Known | None:
         """The newest file of this name."""
@@ -131,6 +149,12 @@ class Records:
 
     def set(self, name: str, value: str, now: float) -> None:
         self._do("set", name=name, value=value, now=now)
+
+    def _history(
+        self, path: str, entity: str | None, origin: str, reason: str, closed: float | None, now: float
+    ) -> None:
+        row = {"path": path, "entity": entity, "origin": origin, "reason": reason}
+        self._do("history", **row, closed=closed, now=now)
 
     def _activity(self, job: Job, work: Work, **fields: object) -> int:
         empty: dict[str, object] = {"failure": "", "reason": "", "detail": "", "parameters": "{}"}

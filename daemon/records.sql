@@ -10,6 +10,15 @@ VALUES (:path, :name, :entity, :origin, :stamp, :note, :now)
 ON CONFLICT (path) DO UPDATE SET entity = excluded.entity, origin = excluded.origin,
     stamp = excluded.stamp, note = excluded.note, at = excluded.at
 
+-- name: history
+-- Every time a path comes to hold something, or is refused.
+INSERT INTO history (path, entity, origin, reason, closed, at)
+VALUES (:path, :entity, :origin, :reason, :closed, :now)
+
+-- name: decision
+-- Append only: who did what, and why.
+INSERT INTO decision (at, who, what, subject, why) VALUES (:now, :who, :what, :subject, :why)
+
 -- name: stamp
 -- What the path looked like when it was catalogued or quarantined: unchanged means nothing to do.
 SELECT stamp FROM file WHERE path = :path UNION SELECT stamp FROM quarantine WHERE path = :path

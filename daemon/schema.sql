@@ -24,6 +24,30 @@ CREATE TABLE IF NOT EXISTS file (
 CREATE INDEX IF NOT EXISTS file_name ON file (name);
 CREATE INDEX IF NOT EXISTS file_entity ON file (entity);
 
+-- What each path has held, and what was refused there; nothing is ever removed.
+CREATE TABLE IF NOT EXISTS history (
+    id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL,
+    entity TEXT REFERENCES entity (id),  -- NULL where the content was refused
+    origin TEXT NOT NULL CHECK (origin IN ('input', 'product', 'alias', 'refused')),
+    reason TEXT NOT NULL,
+    closed REAL,                         -- when the file got its content, as its file system says
+    at REAL NOT NULL                     -- when it was catalogued, published or refused
+) STRICT;
+CREATE INDEX IF NOT EXISTS history_path ON history (path);
+CREATE INDEX IF NOT EXISTS history_entity ON history (entity);
+
+-- What operators did, and what the service decided by itself.
+CREATE TABLE IF NOT EXISTS decision (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    who TEXT NOT NULL,      -- the operator's name, or 'service'
+    what TEXT NOT NULL,     -- start, stop, pause, resume, replay, activate, …
+    subject TEXT NOT NULL,  -- product, stage, context or file; '' for the whole service
+    why TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS decision_subject ON decision (subject);
+
 CREATE TABLE IF NOT EXISTS quarantine (
     path TEXT PRIMARY KEY,
     name TEXT NOT NULL,

@@ -85,9 +85,11 @@ class Service:
             self._scheduler.start()
             stack.callback(self._scheduler.shutdown)
             notify.notify("READY=1")
+            self._decide("start", f"context {self._dispatch.terms.context}, version {version('calwebbd')}")
             self._loop(once)
             notify.notify("STOPPING=1")
             self._workshop.abandon()
+            self._decide("stop", "asked to" if self._stop else "nothing is left to do")
 
     def stop(self, how: Stop = Stop.DRAIN) -> None:
         """From any thread: end what runs, or everything at once."""
@@ -220,6 +222,9 @@ class Service:
         if self._watcher.alive() and self._scheduler.running:
             running = len(self._workshop.running)
             notify.notify("WATCHDOG=1", f"STATUS={running} jobs run, context {self._dispatch.terms.context}")
+
+    def _decide(self, what: str, why: str) -> None:
+        self._records.decide("service", what, "", why, time.time())
 
     def _tell(self, event: str, **facts: Any) -> None:
         level = _log.warning if event in {"quarantined", "failed", "underestimated"} else _log.info

@@ -81,7 +81,8 @@ class Workshop:
         given_back = [running.job for running in self._runner.running]
         self._runner.kill()
         for job in given_back:
-            self._store.unclaim(job, time.time())
+            self._store.unclaim(job, now := time.time())
+            self._dispatch.records.decide("service", "interrupt", job.subject, "the service was stopped", now)
 
     def _ended(self, running: Running, reply: Reply) -> None:
         if reply.result is None:

@@ -16,6 +16,7 @@ from calwebbd.daemon.ask import asking
 from calwebbd.daemon.config import Associations, Config, Crds, Folders, Watch, Workers
 from calwebbd.daemon.instance import AlreadyRunning, alone
 from calwebbd.daemon.service import Service
+from calwebbd.queues.store import connect
 
 MOSAIC = "jw01234-o001_t001_nircam_clear-f200w-sub64p_i2d.fits"
 
@@ -337,3 +338,15 @@ def test_a_file_that_is_dropped_in_is_calibrated_and_its_mosaic_follows_the_quie
     while MOSAIC not in products(config) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert MOSAIC in products(config)
+
+
+def test_what_the_service_decides_is_on_record(config: Config) -> None:
+    fake.expose(incoming(config), 1, of=2)
+    run_once(config)
+    reader = connect(config.folders.database, readonly=True)
+    found = [tuple(row) for row in reader.execute("SELECT who, what, subject, why FROM decision ORDER BY id")]
+    reader.close()
+    assert [row[:2] for row in found] == [("service", what) for what in ("start", "combine", "stop")]
+    assert found[0][3].startswith("context jwst_0001.pmap, version ")
+    assert found[1][2].startswith("image3:jw01234-o001")
+    assert "dither position 2 of 2" in found[1][3]

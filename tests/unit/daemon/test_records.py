@@ -1,0 +1,44 @@
+"""What the service writes down, and does not forget."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calwebbd.daemon import records
+from calwebbd.daemon.records import Known, Records
+from calwebbd.queues.store import Store
+
+PATH = Path("/in/jw_uncal.fits")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "db", [records.SCHEMA])
+    yield opened
+    opened.close()
+
+
+def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in store.connection.execute(query)]
+
+
+def test_a_decision_says_who_did_what_to_what_when_and_why(store: Store) -> None:
+    Records(store.connection).decide("ada", "pause", "image3", "the flat is wrong", 5.0)
+    found = rows(store, "SELECT at, who, what, subject, why FROM decision")
+    assert found == [(5.0, "ada", "pause", "image3", "the flat is wrong")]
+
+
+def test_what_a_path_held_before_is_not_forgotten(store: Store) -> None:
+    written = Records(store.connection)
+    written.quarantine(PATH, "1", "ends too early", 1.0)
+    written.catalogue(Known(PATH, "old", "uncal", {}), "2", 10, "input", 2.0, closed=1.5)
+    written.catalogue(Known(PATH, "new", "uncal", {}), "3", 10, "input", 3.0, closed=2.5)
+    found = rows(store, "SELECT entity, origin, reason, closed, at FROM history ORDER BY id")
+    assert found == [
+        (None, "refused", "ends too early", None, 1.0),
+        ("old", "input", "", 1.5, 2.0),
+        ("new", "input", "", 2.5, 3.0),
+    ]
+    assert rows(store, "SELECT entity FROM file") == [("new",)]
