@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from calwebbd.daemon.database import VERSION
 from calwebbd.daemon.route import member_name
+from calwebbd.queues.migrate import version
 from calwebbd.queues.sql import statements
 from calwebbd.queues.store import connect
 
@@ -26,13 +28,16 @@ class Unknown(Exception):
 
 @contextmanager
 def asking(database: Path) -> Iterator["Ask"]:
-    """Open the database of a service, running or not. Raises Unknown if there is none."""
+    """Open the database of a service, running or not. Raises Unknown if there is none of our version."""
     if not database.exists():
         raise Unknown(f"{database} does not exist: no service has run with this configuration")
     connection = connect(database, readonly=True)
     try:
-        if not connection.execute(_SQL["complete"]).fetchone():
+        found = version(connection)
+        if not found:
             raise Unknown(f"{database} is only being set up")
+        if found != VERSION:
+            raise Unknown(f"{database} is of version {found}, this calwebbd reads version {VERSION} only")
         yield Ask(connection)
     finally:
         connection.close()

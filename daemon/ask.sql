@@ -1,7 +1,3 @@
--- name: complete
--- Whether the service has set up the database; it does so in one transaction.
-SELECT 1 FROM sqlite_master WHERE name = 'job'
-
 -- name: files
 -- How many of which kind.
 SELECT entity.kind, count(*) AS n FROM file JOIN entity ON entity.id = file.entity

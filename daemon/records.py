@@ -18,7 +18,7 @@ from calwebbd.queues.job import Job
 from calwebbd.queues.sql import statements
 
 _HERE = Path(__file__).parent
-SCHEMA = (_HERE / "schema.sql").read_text()
+MIGRATIONS = _HERE / "migrations"
 _SQL = statements((_HERE / "records.sql").read_text())
 
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import structlog
 
-from calwebbd.daemon import instance, notify, records, watch
+from calwebbd.daemon import instance, notify, watch
 from calwebbd.daemon.config import Config
+from calwebbd.daemon.database import open_store
 from calwebbd.daemon.dispatch import Dispatch, Terms
 from calwebbd.daemon.inbox import Inbox
 from calwebbd.daemon.reception import Examined, Reception
@@ -29,7 +30,6 @@ from calwebbd.daemon.schedule import Tick, scheduler
 from calwebbd.daemon.worker import Runner, Setting, load
 from calwebbd.daemon.workshop import Workshop
 from calwebbd.queues.groups import Clocks
-from calwebbd.queues.store import Store
 from calwebbd.stages.errors import ReferenceMissing
 
 CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
@@ -69,8 +69,8 @@ class Service:
     def run(self, *, once: bool = False) -> None:
         """Serve until stopped; with `once`, until everything that can be done is done.
 
-        Raises AlreadyRunning if another service has the state folder, ReferenceMissing
-        if the context cannot be resolved.
+        Raises AlreadyRunning if another service has the state folder, Unfit if its database
+        cannot be used, ReferenceMissing if the context cannot be resolved.
         """
         folders = self.config.folders
         for folder in (folders.state, folders.output, folders.scratch):
@@ -102,7 +102,7 @@ class Service:
 
     def _open(self, stack: ExitStack) -> None:
         config, post = self.config, self._inbox.post
-        store = Store(config.folders.database, [records.SCHEMA])
+        store = open_store(config.folders.database)
         stack.callback(store.close)
         environment = _environment(config)
         setting = Setting(self._calibrate, environment, config.log.level, config.log.file)

@@ -1,6 +1,6 @@
 """A job, and the table of its states: the whole of its life.
 
-`TRANSITIONS` is repeated by the trigger in schema.sql, so that no program can
+`TRANSITIONS` is repeated by the trigger in migrations, so that no program can
 move a job otherwise; a test compares the two.
 """
 

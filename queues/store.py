@@ -18,11 +18,12 @@ from typing import Any
 
 from calwebbd.queues.groups import Group, Member
 from calwebbd.queues.job import Job, NewJob, State
+from calwebbd.queues.migrate import migrate, migrations
 from calwebbd.queues.retry import Failure, delay, memory
 from calwebbd.queues.sql import statements
 
 _HERE = Path(__file__).parent
-SCHEMA = (_HERE / "schema.sql").read_text()
+MIGRATIONS = _HERE / "migrations"
 _SQL = statements((_HERE / "queries.sql").read_text())
 
 Row = Mapping[str, Any]
@@ -46,13 +47,19 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
 
 
 class Store:
-    """Jobs and groups in one database; `schemas` are those of whoever shares it."""
+    """Jobs and groups in one database; `others` are folders with the migrations of whoever shares it.
 
-    def __init__(self, path: Path, schemas: Iterable[str] = ()) -> None:
+    Raises Unfit if the database is of a newer version.
+    """
+
+    def __init__(self, path: Path, others: Iterable[Path] = ()) -> None:
         self.connection = connect(path)
         self._depth = 0
-        script = "\n".join((SCHEMA, *schemas))
-        self.connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nCOMMIT;")
+        try:
+            migrate(self.connection, path, migrations(MIGRATIONS, *others))
+        except BaseException:
+            self.connection.close()
+            raise
 
     def close(self) -> None:
         self.connection.close()

@@ -30,6 +30,7 @@ def run_service(args: argparse.Namespace) -> int:
     from calwebbd.daemon.errors import CommandError
     from calwebbd.daemon.instance import AlreadyRunning
     from calwebbd.daemon.service import Service
+    from calwebbd.queues.migrate import Unfit
 
     try:
         settings = config.load(args.config)
@@ -37,7 +38,7 @@ def run_service(args: argparse.Namespace) -> int:
         warm_apart()
         places.remember(args.config)
         Service(settings).run(once=args.once)
-    except (config.ConfigError, AlreadyRunning) as error:
+    except (config.ConfigError, AlreadyRunning, Unfit) as error:
         raise CommandError(str(error)) from error
     return 0
 

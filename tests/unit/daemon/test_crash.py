@@ -22,7 +22,7 @@ from calwebbd.daemon.intake import Seen, examine
 from calwebbd.daemon.records import Records, stamp
 from calwebbd.daemon.worker import Reply, Running, attempt
 from calwebbd.daemon.workshop import Workshop
-from calwebbd.queues.store import Store
+from calwebbd.queues.store import Store, connect
 
 MOSAIC = "jw01234-o001_t001_nircam_clear-f200w-sub64p_i2d.fits"
 
@@ -103,7 +103,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int | Non
 
         monkeypatch.setattr(workspace.os, "replace", replace)
         monkeypatch.setattr(workspace.os, "fsync", lambda descriptor: None)
-        store = FragileStore(folders.database, [records.SCHEMA])
+        store = FragileStore(folders.database, [records.MIGRATIONS])
         store.connection.execute("PRAGMA synchronous = OFF")  # the machine itself does not crash
         store.fuse = fuse
         try:
@@ -142,10 +142,10 @@ def check(folder: Path) -> None:
     assert {path.name for path in (folder / "out").iterdir()} == each | {MOSAIC, asn, ".calwebbd"}
     assert fake.read(folder / "out" / MOSAIC)["data"] == "i2d(cal(rate(light1))+cal(rate(light2)))"
     assert list((folder / "out" / ".calwebbd").iterdir()) == []
-    store = Store(folder / "calwebbd.db")
-    rows = store.connection.execute("SELECT path, count(*) AS n FROM generated GROUP BY path").fetchall()
-    states = store.connection.execute("SELECT DISTINCT state FROM job").fetchall()
-    store.close()
+    reader = connect(folder / "calwebbd.db", readonly=True)
+    rows = reader.execute("SELECT path, count(*) AS n FROM generated GROUP BY path").fetchall()
+    states = reader.execute("SELECT DISTINCT state FROM job").fetchall()
+    reader.close()
     assert {Path(row["path"]).name: row["n"] for row in rows} == dict.fromkeys(each | {MOSAIC, asn}, 1)
     assert [row["state"] for row in states] == ["done"]
 

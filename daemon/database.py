@@ -1,0 +1,24 @@
+"""The one database of a service: whether it may be used, and its version."""
+
+from pathlib import Path
+
+from calwebbd.daemon import filesystems, records
+from calwebbd.queues import store
+from calwebbd.queues.migrate import Unfit, migrations
+from calwebbd.queues.store import Store
+
+#: all migrations, in order: the database's version is the number of the last
+SCRIPTS = migrations(store.MIGRATIONS, records.MIGRATIONS)
+VERSION = SCRIPTS[-1].number
+
+
+def open_store(path: Path) -> Store:
+    """Open the database for writing, brought up to date.
+
+    Raises Unfit if it is of a newer version, or on a network file system: there SQLite's
+    locks and shared memory do not hold.
+    """
+    kind = filesystems.network(path)
+    if kind is not None:
+        raise Unfit(f"{path} lies on a network file system ({kind}): folders.state must be on a local disk")
+    return Store(path, [records.MIGRATIONS])
