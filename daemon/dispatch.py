@@ -70,7 +70,7 @@ class Dispatch:
             if other is not None:
                 reason = f"duplicate of {other}: the same content"
                 self.records.catalogue(seen.known, seen.stamp, seen.size, "alias", now, reason)
-                self.records.quarantine(seen.known.path, seen.stamp, reason, now)
+                self.records.quarantine(seen.known.path, seen.stamp, reason, now, known=True)
                 return
             self.records.catalogue(seen.known, seen.stamp, seen.size, "input", now, closed=seen.closed)
             if seen.asn is not None:
@@ -266,7 +266,7 @@ class Dispatch:
             self.store.give_up(group, member, reason)
         if failure is Failure.INPUT and work.asn is None:
             path = work.inputs[0].path
-            self.records.quarantine(path, stamp(path) or "", f"{work.pipeline}: {reason}", now)
+            self.records.quarantine(path, stamp(path) or "", f"{work.pipeline}: {reason}", now, known=True)
 
 
 def _value(value: str | None, role: str) -> Input:

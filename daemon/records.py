@@ -78,10 +78,11 @@ class Records:
             self._do("forget", path=row["path"])
         return None
 
-    def quarantine(self, path: Path, stamp: str, reason: str, now: float) -> None:
-        """A file cannot be used as it stands."""
+    def quarantine(self, path: Path, stamp: str, reason: str, now: float, *, known: bool = False) -> None:
+        """A file cannot be used as it stands; `known` if its content is catalogued nevertheless."""
         self._do("quarantine", path=str(path), name=path.name, stamp=stamp, reason=reason, now=now)
-        self._history(str(path), None, "refused", reason, None, now)
+        if not known:
+            self._history(str(path), None, "refused", reason, None, now)
 
     def decide(self, who: str, what: str, subject: str, why: str, now: float) -> None:
         """An operator did something, or the service did by itself what nobody asked for.
@@ -160,7 +161,7 @@ class Records:
         empty: dict[str, object] = {"failure": "", "reason": "", "detail": "", "parameters": "{}"}
         empty |= {"steps": "[]", "peak_mb": None, "cpu_s": None}
         row = {"job": job.id, "stage": work.stage, "pipeline": work.pipeline, "attempt": job.attempt}
-        row |= {"context": work.context, "code": work.code}
+        row |= {"context": work.context, "code": work.code, "host": (job.worker or "").partition(":")[0]}
         return int(self._all("activity", **(empty | row | fields))[0]["id"])
 
     def _used(self, activity: int, inputs: Iterable[Input], now: float) -> None:

@@ -58,9 +58,9 @@ DELETE FROM quarantine WHERE path = :path
 -- name: activity
 -- One attempt.
 INSERT INTO activity (job, stage, pipeline, attempt, started, ended, outcome, failure, reason, context,
-                      code, parameters, steps, peak_mb, cpu_s, detail)
+                      code, parameters, steps, peak_mb, cpu_s, detail, host)
 VALUES (:job, :stage, :pipeline, :attempt, :started, :ended, :outcome, :failure, :reason, :context,
-        :code, :parameters, :steps, :peak_mb, :cpu_s, :detail)
+        :code, :parameters, :steps, :peak_mb, :cpu_s, :detail, :host)
 RETURNING id
 
 -- name: used

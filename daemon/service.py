@@ -17,6 +17,7 @@ from importlib.metadata import version
 from multiprocessing.connection import wait
 from typing import Any
 
+import msgspec
 import structlog
 
 from calwebbd.daemon import instance, notify, watch
@@ -110,7 +111,7 @@ class Service:
         stack.callback(runner.kill)
         self._records = Records(store.connection)
         self._dispatch = Dispatch(store, self._records, _terms(config, literal_context(config.crds.context)))
-        self._records.set("context", self._dispatch.terms.context, time.time())
+        self._note_terms()
         self._workshop = Workshop(self._dispatch, runner, config, self._tell)
         self._reception = Reception(self._dispatch, load(self._verify), config.watch, post, self._tell)
         stack.callback(self._reception.close)
@@ -204,7 +205,7 @@ class Service:
             return
         if context != self._dispatch.terms.context:
             self._dispatch.terms = _terms(self.config, context)
-            self._records.set("context", context, time.time())
+            self._note_terms()
             self._tell("context changed", context=context)
 
     def _idle(self) -> bool:
@@ -222,6 +223,13 @@ class Service:
         if self._watcher.alive() and self._scheduler.running:
             running = len(self._workshop.running)
             notify.notify("WATCHDOG=1", f"STATUS={running} jobs run, context {self._dispatch.terms.context}")
+
+    def _note_terms(self) -> None:
+        """What products are made with from now on, so that it can be asked which were made otherwise."""
+        terms, now = self._dispatch.terms, time.time()
+        self._records.set("context", terms.context, now)
+        self._records.set("code", terms.code, now)
+        self._records.set("steps", msgspec.json.encode(terms.steps).decode(), now)
 
     def _decide(self, what: str, why: str) -> None:
         self._records.decide("service", what, "", why, time.time())

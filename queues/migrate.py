@@ -3,7 +3,8 @@
 The number of the last script that was applied is the database's `user_version`. Whoever
 shares the database has scripts of its own, ``NNNN-what.sql`` in a folder; all folders
 together are one sequence. A script is never changed once it has been released. Foreign
-keys are not enforced while scripts run, so that a table can be made anew under its name.
+keys are not enforced while scripts run, so that a table can be made anew under its name;
+views, which would stand in the way of that, are dropped: whoever has some makes them after it.
 """
 
 import sqlite3
@@ -51,7 +52,10 @@ def migrate(connection: sqlite3.Connection, path: Path, scripts: Sequence[Migrat
         return
     if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         _keep(connection, path.with_name(f"{path.name}.v{have}"))
-    text = "\n".join(script.script.read_text() for script in missing)
+    views = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
+    text = "\n".join(
+        [f'DROP VIEW "{row[0]}";' for row in views] + [each.script.read_text() for each in missing]
+    )
     connection.execute("PRAGMA foreign_keys = OFF")
     try:
         connection.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {newest};")

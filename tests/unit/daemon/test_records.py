@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from calwebbd.daemon import records
+from calwebbd.daemon.database import open_store
 from calwebbd.daemon.records import Known, Records
 from calwebbd.queues.store import Store
 
@@ -15,7 +15,7 @@ PATH = Path("/in/jw_uncal.fits")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "db", [records.SCHEMA])
+    opened = open_store(tmp_path / "db")
     yield opened
     opened.close()
 

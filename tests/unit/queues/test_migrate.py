@@ -108,3 +108,16 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(Unfit, match=r"db is of version 9999, this calwebbd knows up to \d+: install"):
         Store(tmp_path / "db")
+
+
+def test_a_view_does_not_stand_in_the_way_of_making_a_table_anew(tmp_path: Path, folder: Path) -> None:
+    first = brought_up(tmp_path / "db", folder)
+    first.execute("CREATE VIEW shelves AS SELECT id FROM shelf")
+    first.close()
+    (folder / "0002-anew.sql").write_text(
+        "CREATE TABLE other (id INTEGER PRIMARY KEY CHECK (id > 0)) STRICT;"
+        "DROP TABLE shelf; ALTER TABLE other RENAME TO shelf;"
+    )
+    connection = brought_up(tmp_path / "db", folder)
+    assert connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'view'").fetchone()[0] == 0
+    connection.close()

@@ -44,9 +44,9 @@ SELECT path, reason, at FROM quarantine WHERE path = :path OR (:name != '' AND n
 
 -- name: jobs_of
 -- Jobs that take this content.
-SELECT job.id, job.stage AS pipeline, job.subject, job.state, job.attempt, job.reason, job.changed_at AS since
-FROM job WHERE EXISTS (SELECT 1 FROM json_each(job.payload, '$.inputs') AS source
-                       WHERE json_extract(source.value, '$.sha256') = :entity) ORDER BY job.id
+SELECT DISTINCT job.id, job.stage AS pipeline, job.subject, job.state, job.attempt, job.reason,
+       job.changed_at AS since
+FROM job_input JOIN job ON job.id = job_input.job WHERE job_input.entity = :entity ORDER BY job.id
 
 -- name: descendants
 -- All that was made of this content, directly or not.
@@ -61,19 +61,3 @@ JOIN file ON file.entity = made.id ORDER BY file.path
 SELECT gathering.name, gathering.state, gathering.reason FROM member
 JOIN gathering ON gathering.name = member.gathering
 WHERE member.name = :name ORDER BY gathering.name
-
--- name: maker
--- The latest attempt that gave just this content.
-SELECT activity.* FROM generated JOIN activity ON activity.id = generated.activity
-WHERE generated.entity = :entity ORDER BY activity.id DESC LIMIT 1
-
--- name: used_by
--- What an attempt used: inputs, references, associations.
-SELECT used.role, used.entity, entity.kind, entity.name,
-       (SELECT path FROM file WHERE file.entity = used.entity ORDER BY origin = 'alias' LIMIT 1) AS path
-FROM used JOIN entity ON entity.id = used.entity WHERE used.activity = :activity
-ORDER BY entity.kind = 'reference', used.role, entity.name
-
--- name: entity
--- A file, by its content.
-SELECT id AS sha256, kind, name, size FROM entity WHERE id = :entity

@@ -1,0 +1,59 @@
+"""Of files and of the whole service: what is there, and how far it has come."""
+
+from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
+from calwebbd.daemon.route import member_name
+
+
+class Files(Reader):
+    def status(self) -> Answer:
+        """Counts by stage and state, what runs, what died, which associations wait and why."""
+        jobs: dict[str, dict[str, int]] = {}
+        for row in self._all("jobs"):
+            jobs.setdefault(row["stage"], {})[row["state"]] = row["n"]
+        return {
+            "context": self._setting("context"),
+            "files": {row["kind"]: row["n"] for row in self._all("files")},
+            "jobs": jobs,
+            "in_hand": self._all("in_hand"),
+            "dead": self._all("dead"),
+            "associations": self._all("groups"),
+            "quarantined": len(self._all("quarantined")),
+        }
+
+    def quarantine(self) -> list[Answer]:
+        """Files that cannot be used, each with its reason."""
+        return self._all("quarantined")
+
+    def where(self, file: str) -> Answer:
+        """State of one file, what it went through, what waits for it, what was made of it.
+
+        file : a path, or a name alone. Raises Unknown.
+        """
+        found, refused = self._all("find", **asked(file)), self._all("refused", **asked(file))
+        if found:  # of several files of this name, the one that is of use
+            refused = [row for row in refused if row["path"] == found[0]["path"]]
+        if not found and not refused:
+            raise Unknown(f"{file} has not been seen")
+        answer: Answer = {"file": (found or refused)[0]["path"]}
+        if refused:
+            answer |= {"state": "quarantined", "reason": refused[0]["reason"]}
+        if not found:
+            return answer
+        best = found[0]
+        jobs = self._all("jobs_of", entity=best["sha256"])
+        answer = {"state": _state(jobs), "reason": best["note"]} | answer
+        return answer | {
+            "kind": best["kind"],
+            "sha256": best["sha256"],
+            "origin": best["origin"],
+            "jobs": jobs,
+            "associations": self._all("groups_of", name=member_name(best["name"])),
+            "products": self._all("descendants", entity=best["sha256"]),
+        }
+
+
+def _state(jobs: list[Answer]) -> str:
+    """Of the jobs that take a file, the one that matters most to whoever asks."""
+    states = {job["state"] for job in jobs}
+    order = ("dead", "running", "publishing", "ready", "done")
+    return next((state for state in order if state in states), "catalogued")

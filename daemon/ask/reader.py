@@ -1,0 +1,44 @@
+"""What all questions share: the connection, the statements beside each module, finding a file."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from calwebbd.queues.sql import statements
+
+_HERE = Path(__file__).parent
+_SQL = {
+    name: statement
+    for file in sorted(_HERE.glob("*.sql"))
+    for name, statement in statements(file.read_text()).items()
+}
+
+Answer: TypeAlias = dict[str, Any]
+
+
+class Unknown(Exception):
+    """The database does not know what was asked for."""
+
+
+class Reader:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _all(self, statement: str, **values: object) -> list[Answer]:
+        return [dict(row) for row in self._connection.execute(_SQL[statement], values)]
+
+    def _setting(self, name: str) -> str | None:
+        return next((row["value"] for row in self._all("settings") if row["name"] == name), None)
+
+    def _find(self, file: str) -> list[Answer]:
+        """Catalogued files of this path, or else of this name; the best first. Raises Unknown."""
+        found = self._all("find", **asked(file))
+        if not found:
+            raise Unknown(f"{file} is not a file that the service knows")
+        return found
+
+
+def asked(file: str) -> dict[str, str]:
+    """Files are known by the true path of their folder, even if they are links themselves."""
+    path = Path(file)
+    return {"path": str(path.parent.resolve() / path.name), "name": file if path.name == file else ""}

@@ -1,0 +1,109 @@
+"""Why is it not there? Why was it made? One answer from all that is on record about a name."""
+
+from datetime import UTC, datetime
+
+from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
+from calwebbd.daemon.route import STAGES, member_name
+from calwebbd.stages.names import split_suffix
+
+#: what an answer begins with, the first that holds
+_VERDICTS = ("quarantined", "dead", "running", "publishing", "ready", "waits", "made", "catalogued")
+
+
+class Why(Reader):
+    def why(self, name: str) -> Answer:
+        """Why a file or product is there or not: quarantine, jobs and their attempts, associations, notes.
+
+        name : of a file that came, of a product that is or should be there, or a path. Raises Unknown.
+        """
+        files = self._all("find", **asked(name))
+        refused = self._all("refused", **asked(name))
+        root = split_suffix(name.rpartition("/")[2])[0]
+        jobs = self._jobs(root, files)
+        groups = self._groups(name.rpartition("/")[2], root)
+        family = [row for row in self._all("family", pattern=f"{_literal(root)}[_-]*") if row not in files]
+        if not (files or refused or jobs or groups or family):
+            raise Unknown(f"{name} has not been seen, and nothing that is known makes it")
+        answer: Answer = {"asked": name, "files": files, "jobs": jobs, "associations": groups}
+        answer |= {"related": family, "decisions": self._all("decisions_on", root=f"%{root}%")}
+        because = [*_of_files(files, refused), *_of_jobs(jobs), *_of_groups(groups)]
+        if not files and not refused and family and not jobs:
+            because = [("catalogued", f"{row['path']}: {row['note']}") for row in family if row["note"]]
+        verdicts = [verdict for verdict, _ in because]
+        answer["verdict"] = next((v for v in _VERDICTS if v in verdicts), "catalogued")
+        answer["because"] = [text for _, text in because]
+        return answer
+
+    def _jobs(self, root: str, files: list[Answer]) -> list[Answer]:
+        """Those which make products of this name, and those which take the file."""
+        found = {
+            row["id"]: row
+            for pipeline in STAGES
+            for row in self._all("jobs_for", subject=f"{pipeline}:{root}")
+        }
+        for file in files:
+            found |= {row["id"]: row for row in self._all("jobs_taking", entity=file["sha256"])}
+        for row in found.values():
+            row["attempts"] = self._all("attempts_at", job=row["id"])
+        return [found[id] for id in sorted(found)]
+
+    def _groups(self, name: str, root: str) -> list[Answer]:
+        """Associations of this name, and those which the file belongs to, with their members."""
+        names = [f"{pipeline}:{root}" for pipeline in STAGES] + [name]
+        rows = [row for each in names for row in self._all("group_named", name=each)]
+        rows += self._all("groups_of", name=member_name(name))
+        found = {row["name"]: row for row in rows}
+        for row in found.values():
+            row["members"] = self._all("members_of", name=row["name"])
+        return list(found.values())
+
+
+def _of_files(files: list[Answer], refused: list[Answer]) -> list[tuple[str, str]]:
+    bad = [
+        ("quarantined", f"{row['path']} is in quarantine since {when(row['at'])}: {row['reason']}")
+        for row in refused
+    ]
+    origins = {"input": "came", "product": "was published", "alias": "was found"}
+    good = [
+        (
+            "made" if row["origin"] == "product" else "catalogued",
+            f"{row['path']} {origins[row['origin']]} {when(row['at'])}"
+            + (f": {row['note']}" if row["note"] else ""),
+        )
+        for row in files
+    ]
+    return bad + good
+
+
+def _of_jobs(jobs: list[Answer]) -> list[tuple[str, str]]:
+    told = []
+    for job in jobs:
+        text = f"job {job['id']}, {job['subject']}, is {job['state']}"
+        tries = len(job["attempts"])
+        if job["state"] == "ready" and tries:
+            text += f" to be tried again {when(job['due'])}"
+        if job["reason"]:
+            text += f": {job['reason']}"
+        if tries > 1:
+            reasons = dict.fromkeys(each["reason"] for each in job["attempts"] if each["reason"])
+            text += f"; {tries} attempts" + (f", which failed: {'; '.join(reasons)}" if reasons else "")
+        told.append((job["state"], text))
+    return told
+
+
+def _of_groups(groups: list[Answer]) -> list[tuple[str, str]]:
+    told = []
+    for group in groups:
+        text = f"association {group['name']}: {group['reason'] or group['state']}"
+        lost = [f"{m['name']} will not come, {m['failed']}" for m in group["members"] if m["failed"]]
+        told.append(("waits" if group["state"] == "open" else "fired", "; ".join([text, *lost])))
+    return told
+
+
+def when(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _literal(text: str) -> str:
+    """For GLOB, which has no escape but a set of one."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in text)

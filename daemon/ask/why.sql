@@ -1,0 +1,32 @@
+-- name: family
+-- Files of the same exposure or association: GLOB, which can use the index.
+SELECT file.path, file.name, file.entity AS sha256, entity.kind, file.origin, file.note, file.at
+FROM file JOIN entity ON entity.id = file.entity WHERE file.name GLOB :pattern ORDER BY file.name
+
+-- name: jobs_for
+-- Jobs which make what has this name; the newest last.
+SELECT id, stage AS pipeline, subject, state, attempt, reason, not_before AS due, created_at, changed_at AS since
+FROM job WHERE subject = :subject ORDER BY id
+
+-- name: jobs_taking
+-- Jobs which take this content.
+SELECT DISTINCT job.id, stage AS pipeline, subject, state, attempt, reason, not_before AS due, created_at,
+       changed_at AS since
+FROM job_input JOIN job ON job.id = job_input.job WHERE job_input.entity = :entity ORDER BY job.id
+
+-- name: attempts_at
+-- How they ended.
+SELECT id, attempt, started, ended, outcome, failure, reason, context, code, peak_mb, cpu_s
+FROM activity WHERE job = :job ORDER BY id
+
+-- name: group_named
+-- An association by its name.
+SELECT name, state, reason, version, opened_at, changed_at FROM gathering WHERE name = :name
+
+-- name: members_of
+-- Who is there, who is awaited, who will not come.
+SELECT name, value IS NOT NULL AS present, failed FROM member WHERE gathering = :name ORDER BY name
+
+-- name: decisions_on
+-- Decisions about it, the latest first.
+SELECT at, who, what, subject, why FROM decision WHERE subject LIKE :root ORDER BY id DESC LIMIT 20

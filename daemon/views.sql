@@ -1,0 +1,201 @@
+-- What may be asked with SQL: names and columns are kept from version to version. Tables have
+-- singular names and are ours to change. Times are seconds since 1970, as datetime(at, 'unixepoch')
+-- reads them; they are made anew whenever the service starts.
+
+-- Every file that is known: what it is and how far it has come.
+DROP VIEW IF EXISTS files;
+CREATE VIEW files AS
+SELECT file.path, file.name, entity.kind, file.origin,
+       CASE WHEN quarantine.path IS NOT NULL THEN 'quarantined'
+            ELSE coalesce((SELECT job.state FROM job_input JOIN job ON job.id = job_input.job
+                           WHERE job_input.entity = file.entity AND job.state != 'superseded'
+                           ORDER BY instr('dead running publishing ready done', job.state) LIMIT 1),
+                          'catalogued') END AS state,
+       coalesce(quarantine.reason, file.note) AS reason, file.entity AS sha256, entity.size,
+       json_extract(entity.header, '$.PROGRAM') AS program,
+       json_extract(entity.header, '$.OBSERVTN') AS observation,
+       json_extract(entity.header, '$.EXP_TYPE') AS exp_type,
+       json_extract(entity.header, '$.DETECTOR') AS detector, file.at
+FROM file JOIN entity ON entity.id = file.entity LEFT JOIN quarantine ON quarantine.path = file.path
+UNION ALL
+SELECT path, name, '', 'refused', 'quarantined', reason, NULL, NULL, NULL, NULL, NULL, NULL, at
+FROM quarantine WHERE path NOT IN (SELECT path FROM file);
+
+-- Every attempt at every job.
+DROP VIEW IF EXISTS attempts;
+CREATE VIEW attempts AS
+SELECT activity.id, activity.job, activity.pipeline, substr(job.subject, instr(job.subject, ':') + 1) AS product,
+       activity.attempt, activity.outcome, activity.failure, activity.reason, activity.started, activity.ended,
+       activity.ended - activity.started AS seconds, activity.context, activity.code, activity.peak_mb,
+       activity.cpu_s, activity.host, activity.detail
+FROM activity JOIN job ON job.id = activity.job;
+
+-- Every step of every attempt that ended well: done or skipped, and why.
+DROP VIEW IF EXISTS steps;
+CREATE VIEW steps AS
+SELECT attempts.id AS attempt, attempts.pipeline, attempts.product, step.key AS place,
+       json_extract(step.value, '$.name') AS step, json_extract(step.value, '$.status') AS status,
+       json_extract(step.value, '$.reason') AS reason, json_extract(step.value, '$.seconds') AS seconds
+FROM attempts JOIN activity ON activity.id = attempts.id, json_each(activity.steps) AS step;
+
+-- Every parameter that such an attempt ran with, and where its value came from.
+DROP VIEW IF EXISTS parameters;
+CREATE VIEW parameters AS
+SELECT attempts.id AS attempt, attempts.pipeline, attempts.product, step.key AS step,
+       parameter.key AS parameter, json_extract(parameter.value, '$[0]') AS value,
+       json_extract(parameter.value, '$[1]') AS origin
+FROM attempts JOIN activity ON activity.id = attempts.id, json_each(activity.parameters) AS step,
+     json_each(step.value) AS parameter;
+
+-- What each product was made of, directly: inputs and references.
+DROP VIEW IF EXISTS lineage;
+CREATE VIEW lineage AS
+SELECT generated.path AS product, generated.entity AS product_sha256, generated.activity AS attempt,
+       used.role, entity.kind, entity.name, used.entity AS sha256
+FROM generated JOIN used ON used.activity = generated.activity JOIN entity ON entity.id = used.entity;
+
+-- Every product with everything it was made of, however indirectly; steps counts the pipelines between.
+DROP VIEW IF EXISTS ancestry;
+CREATE VIEW ancestry AS
+WITH RECURSIVE made (entity, source, steps) AS (
+    SELECT entity, source, 1 FROM derived
+    UNION SELECT made.entity, derived.source, made.steps + 1
+    FROM made JOIN derived ON derived.entity = made.source)
+SELECT made.entity AS product_sha256, product.name AS product, source.name AS source,
+       made.source AS source_sha256, source.kind AS source_kind, made.steps
+FROM made JOIN entity AS product ON product.id = made.entity JOIN entity AS source ON source.id = made.source;
+
+-- Every reference and input with each product it has a part in, however indirectly.
+DROP VIEW IF EXISTS uses;
+CREATE VIEW uses AS
+WITH RECURSIVE reached (used, role, entity) AS (
+    SELECT used.entity, used.role, generated.entity FROM used
+    JOIN generated ON generated.activity = used.activity
+    UNION SELECT reached.used, reached.role, derived.entity
+    FROM reached JOIN derived ON derived.source = reached.entity)
+SELECT entity.name, entity.kind, reached.role, reached.used AS sha256, generated.path AS product,
+       reached.entity AS product_sha256
+FROM reached JOIN entity ON entity.id = reached.used
+JOIN generated ON generated.entity = reached.entity;
+
+-- What went wrong, attempt by attempt, and files that were refused.
+DROP VIEW IF EXISTS failures;
+CREATE VIEW failures AS
+SELECT activity.ended AS at, activity.pipeline, activity.failure, activity.reason, job.id AS job,
+       substr(job.subject, instr(job.subject, ':') + 1) AS subject, activity.attempt, job.state AS now
+FROM activity JOIN job ON job.id = activity.job WHERE activity.outcome = 'failed'
+UNION ALL
+SELECT history.at, 'intake', 'refused', history.reason, NULL, history.path, NULL,
+       CASE WHEN quarantine.path IS NULL THEN 'mended' ELSE 'quarantined' END
+FROM history LEFT JOIN quarantine ON quarantine.path = history.path WHERE history.origin = 'refused';
+
+-- What is to be made, has been made and could not be, by program, observation and pipeline.
+DROP VIEW IF EXISTS progress;
+CREATE VIEW progress AS
+SELECT program, observation, pipeline, sum(state = 'done') AS done,
+       sum(state IN ('running', 'publishing')) AS running, sum(state = 'ready') AS ready,
+       sum(state = 'dead') AS dead, count(*) AS products
+FROM (SELECT stage AS pipeline, state, CASE WHEN subject GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]*'
+                 THEN substr(subject, instr(subject, ':jw') + 3, 5) ELSE '' END AS program,
+             CASE WHEN subject GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]-o[0-9][0-9][0-9]*'
+                  THEN substr(subject, instr(subject, ':jw') + 10, 3)
+                  WHEN subject GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]-*'
+                  THEN substr(subject, instr(subject, ':jw') + 9, 5)
+                  WHEN subject GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]*'
+                  THEN substr(subject, instr(subject, ':jw') + 8, 3) ELSE '' END AS observation
+      FROM job WHERE state != 'superseded' AND id IN (SELECT max(id) FROM job GROUP BY subject))
+GROUP BY program, observation, pipeline;
+
+-- How long products took beyond computing them. available: its last input was there: a file since it
+-- was closed (or the service began, if that was later), a product since it was published. Of work
+-- that was asked for again, from then on. wait: settling, queue, clocks of associations; publish: the
+-- rest, after computing. total: since the last of the raw files it is made of was available.
+DROP VIEW IF EXISTS latency;
+CREATE VIEW latency AS
+WITH there AS (
+    SELECT entity, min(max(coalesce(closed, at), coalesce(
+        (SELECT max(decision.at) FROM decision WHERE what = 'start' AND decision.at <= history.at), 0.0))) AS at,
+        min(at) AS known FROM history WHERE origin IN ('input', 'product') GROUP BY entity),
+attempt AS (
+    SELECT activity.*, job.subject, job.created_at, max(there.at) AS inputs, max(there.known) AS known,
+           (SELECT min(history.at) FROM generated JOIN history ON history.path = generated.path
+            AND history.entity = generated.entity AND history.at >= activity.ended
+            WHERE generated.activity = activity.id) AS published
+    FROM activity JOIN job ON job.id = activity.job JOIN used ON used.activity = activity.id
+    JOIN there ON there.entity = used.entity WHERE activity.outcome = 'complete' GROUP BY activity.id),
+timed AS (
+    SELECT *, CASE WHEN stage < 3 AND created_at > known + 1.0 THEN created_at ELSE inputs END AS available
+    FROM attempt WHERE published IS NOT NULL)
+SELECT id AS attempt, stage, pipeline, substr(subject, instr(subject, ':') + 1) AS product, available,
+       started, ended, published, started - available AS wait, ended - started AS compute,
+       published - ended AS publish, published - available - (ended - started) AS overhead
+FROM timed;
+
+-- Each content that a product's path has held, the first one first.
+DROP VIEW IF EXISTS versions;
+CREATE VIEW versions AS
+SELECT history.path, row_number() OVER (PARTITION BY history.path ORDER BY history.id) AS version,
+       history.entity AS sha256, history.at AS published, activity.id AS attempt, activity.pipeline,
+       activity.context, activity.code, activity.job, job.reason AS asked,
+       history.id = max(history.id) OVER (PARTITION BY history.path) AS latest
+FROM history LEFT JOIN activity ON activity.id = (
+    SELECT max(made.id) FROM generated JOIN activity AS made ON made.id = generated.activity
+    WHERE generated.path = history.path AND generated.entity = history.entity AND made.ended <= history.at)
+LEFT JOIN job ON job.id = activity.job
+WHERE history.origin = 'product';
+
+-- Products that would be made otherwise now, one row for each reason. Of parameters, those that the
+-- configuration sets.
+DROP VIEW IF EXISTS stale;
+CREATE VIEW stale AS
+WITH latest AS (
+    SELECT file.path, file.entity, activity.id AS attempt, activity.pipeline, activity.context, activity.code,
+           job.payload FROM file JOIN activity ON activity.id = (
+        SELECT max(activity) FROM generated WHERE generated.path = file.path AND generated.entity = file.entity)
+    JOIN job ON job.id = activity.job WHERE file.origin = 'product'),
+now AS (SELECT (SELECT value FROM setting WHERE name = 'context') AS context,
+               (SELECT value FROM setting WHERE name = 'code') AS code,
+               (SELECT value FROM setting WHERE name = 'steps') AS steps)
+SELECT path, attempt, pipeline, 'context' AS what, latest.context AS made_with, now.context AS current
+FROM latest, now WHERE latest.context != now.context
+UNION ALL
+SELECT path, attempt, pipeline, 'code', latest.code, now.code FROM latest, now WHERE latest.code != now.code
+UNION ALL
+SELECT path, attempt, pipeline, 'parameters', json_extract(payload, '$.steps'), now.steps FROM latest, now
+WHERE json_extract(payload, '$.steps') != now.steps
+UNION ALL
+SELECT latest.path, latest.attempt, latest.pipeline, 'input', entity.name,
+       CASE WHEN held.entity IS NULL THEN 'no longer there' ELSE 'replaced' END
+FROM latest JOIN used ON used.activity = latest.attempt JOIN entity ON entity.id = used.entity
+LEFT JOIN file AS held ON held.name = entity.name AND held.origin != 'alias'
+WHERE entity.kind != 'reference' AND NOT EXISTS (
+    SELECT 1 FROM file AS same WHERE same.entity = used.entity AND same.origin != 'alias')
+GROUP BY latest.path, entity.id;
+
+-- Every path that was ever seen, and what became of what it holds now.
+DROP VIEW IF EXISTS accounts;
+CREATE VIEW accounts AS
+SELECT history.path, coalesce(CASE WHEN quarantine.path IS NOT NULL AND file.origin IS NOT 'alias'
+           THEN 'quarantined' END, file.origin, 'moved') AS account,
+       coalesce(quarantine.reason, file.note, 'its content was found elsewhere') AS reason,
+       file.entity AS sha256, min(history.at) AS first_seen, max(history.at) AS last_changed,
+       count(*) AS contents
+FROM history LEFT JOIN file ON file.path = history.path LEFT JOIN quarantine ON quarantine.path = history.path
+GROUP BY history.path;
+
+-- What waits, and for what: jobs to be tried, associations and their members that have not come.
+DROP VIEW IF EXISTS waiting;
+CREATE VIEW waiting AS
+SELECT 'job' AS kind, subject AS name, state, reason, not_before AS due, created_at AS since FROM job
+WHERE state IN ('ready', 'running', 'publishing')
+UNION ALL
+SELECT 'association', name, state, reason, NULL, opened_at FROM gathering WHERE state = 'open'
+UNION ALL
+SELECT 'member', member.gathering || ' ' || member.name, 'missing', coalesce(member.failed, ''), NULL,
+       gathering.opened_at
+FROM member JOIN gathering ON gathering.name = member.gathering
+WHERE member.value IS NULL AND gathering.state = 'open';
+
+-- What operators and the service decided.
+DROP VIEW IF EXISTS decisions;
+CREATE VIEW decisions AS SELECT id, at, who, what, subject, why FROM decision;

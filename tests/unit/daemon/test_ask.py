@@ -1,0 +1,232 @@
+"""Questions to the records of nights with fake calibration, and their views."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fake_calibration as fake
+import msgspec
+import pytest
+
+from calwebbd.daemon.ask import Ask, Unknown, asking
+from calwebbd.daemon.config import Associations, Config, Crds, Folders, Watch, Workers
+from calwebbd.daemon.database import VIEWS
+from calwebbd.daemon.service import Service
+from calwebbd.queues import retry
+from calwebbd.queues.store import connect
+
+MOSAIC = "jw01234-o001_t001_nircam_clear-f200w-sub64p_i2d.fits"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.setitem(retry.POLICIES, retry.Failure.ERROR, retry.Policy(attempts=2))
+    folders = Folders(watch=(tmp_path / "in",), output=tmp_path / "out", state=tmp_path / "state")
+    folders.watch[0].mkdir()
+    return Config(
+        folders=folders,
+        crds=Crds(context="jwst_0001.pmap"),
+        watch=Watch(settle_seconds=0.1, patience_seconds=0.1, rescan_seconds=600.0),
+        workers=Workers(processes=2, memory_mb=4000, timeout_seconds=20.0),
+        associations=Associations(hold_seconds=0.2, quiet_seconds=0.2),
+    )
+
+
+def incoming(config: Config) -> Path:
+    return config.folders.watch[0]
+
+
+def serve(config: Config) -> None:
+    here = "fake_calibration"
+    Service(config, calibrate=f"{here}:calibrate", verify=f"{here}:verify").run(once=True)
+
+
+def ask(config: Config, question: Callable[[Ask], Any]) -> Any:
+    with asking(config.folders.database) as records:
+        answer = question(records)
+    json.dumps(answer)
+    return answer
+
+
+def view(config: Config, query: str) -> list[tuple[Any, ...]]:
+    """As a person with sqlite3 does."""
+    connection = connect(config.folders.database, readonly=True)
+    try:
+        return [tuple(row) for row in connection.execute(query)]
+    finally:
+        connection.close()
+
+
+def test_why_tells_of_a_file_in_quarantine(config: Config) -> None:
+    (incoming(config) / fake.name()).write_text("once upon a time")
+    serve(config)
+    answer = ask(config, lambda it: it.why(fake.name()))
+    assert answer["verdict"] == "quarantined"
+    assert answer["because"][0].endswith("is no exposure")
+
+
+def test_why_tells_of_a_product_that_a_dead_job_was_to_make(config: Config) -> None:
+    fake.expose(incoming(config), DO="bug", AT="image2")
+    serve(config)
+    answer = ask(config, lambda it: it.why(fake.name(suffix="cal")))
+    assert answer["verdict"] == "dead"
+    (job,) = [job for job in answer["jobs"] if job["pipeline"] == "image2"]
+    assert [each["reason"] for each in job["attempts"]] == 2 * ["ZeroDivisionError: one by nought"]
+    assert any("2 attempts, which failed: ZeroDivisionError" in text for text in answer["because"])
+
+
+def test_why_tells_when_a_job_is_tried_again_and_what_waits_for_it(config: Config) -> None:
+    fake.expose(incoming(config), 1, DO="missing", AT="image2")
+    serve(config)
+    answer = ask(config, lambda it: it.why(MOSAIC))
+    assert answer["verdict"] == "waits"
+    assert answer["because"] == [
+        f"association image3:{MOSAIC.removesuffix('_i2d.fits')}: {reason}"
+        for reason in [answer["associations"][0]["reason"]]
+    ]
+    cal = ask(config, lambda it: it.why(fake.name(suffix="cal")))
+    assert cal["verdict"] == "ready"
+    assert any("to be tried again" in text and "there is no paper" in text for text in cal["because"])
+
+
+def test_why_tells_how_a_product_came_to_be_there(config: Config) -> None:
+    fake.expose(incoming(config))
+    serve(config)
+    answer = ask(config, lambda it: it.why(MOSAIC))
+    assert answer["verdict"] == "made"
+    assert any(d["what"] == "combine" for d in answer["decisions"])
+
+
+def test_why_does_not_make_up_an_answer(config: Config) -> None:
+    serve(config)
+    with pytest.raises(Unknown, match="has not been seen"):
+        ask(config, lambda it: it.why(fake.name()))
+
+
+def test_uses_finds_every_product_of_a_reference_and_of_a_raw_file(config: Config) -> None:
+    raw = fake.expose(incoming(config))
+    fake.expose(incoming(config), 2, FILTER="F150W")
+    serve(config)
+    of_paper = ask(config, lambda it: it.uses("fake_paper_0001.fits"))["products"]
+    of_raw = ask(config, lambda it: it.uses(raw.name))["products"]
+    names = {Path(row["product"]).name: row["steps"] for row in of_raw}
+    asn = "jw01234-o001_image3_00001_asn.json"
+    made = {
+        fake.name(suffix="rate"): 1,
+        fake.name(suffix="rateints"): 1,
+        fake.name(suffix="cal"): 2,
+        MOSAIC: 3,
+    }
+    assert {name: names[name] for name in made} == made
+    assert len(of_paper) == 2 * len(of_raw)
+    assert asn in names or asn.replace("00001", "00002") in names
+    by_hand = view(config, f"SELECT product FROM uses WHERE name = '{raw.name}'")
+    assert {Path(path).name for (path,) in by_hand} == set(names)
+    assert ask(config, lambda it: it.uses("jwst_0001.pmap"))["products"]
+
+
+def test_versions_say_why_each_was_made(config: Config) -> None:
+    fake.expose(incoming(config), text="dim")
+    serve(config)
+    fake.expose(incoming(config), text="bright")
+    serve(config)
+    answer = ask(config, lambda it: it.versions(fake.name(suffix="rate")))
+    assert [row["version"] for row in answer["versions"]] == [1, 2]
+    assert answer["versions"][0]["why"] == "the first"
+    assert answer["versions"][1]["why"].startswith(f"input {fake.name()}: ")
+    latest = view(config, f"SELECT version, latest FROM versions WHERE path = '{answer['product']}'")
+    assert latest == [(1, 0), (2, 1)]
+
+
+def test_stale_names_what_is_no_longer_current(config: Config) -> None:
+    raw = fake.expose(incoming(config))
+    serve(config)
+    assert ask(config, lambda it: it.stale()) == []
+    changed = {"crds": Crds(context="jwst_0002.pmap"), "steps": {"copy": {"factor": 4}}}
+    later = msgspec.structs.replace(config, **changed)
+    serve(later)
+    reasons = {
+        Path(row["product"]).name: [why["what"] for why in row["why"]]
+        for row in ask(config, lambda it: it.stale())
+    }
+    assert reasons[MOSAIC] == ["context", "parameters"]
+    fake.expose(incoming(config), text="other", DO="wrong")
+    serve(config)
+    stale = {Path(row["product"]).name: row["why"] for row in ask(config, lambda it: it.stale())}
+    assert stale[fake.name(suffix="rate")] == [
+        {"what": "input", "made_with": raw.name, "current": "replaced"}
+    ]
+
+
+def test_diff_tells_inputs_contexts_and_parameters_of_two_versions(config: Config) -> None:
+    fake.expose(incoming(config), text="dim")
+    serve(config)
+    later = msgspec.structs.replace(
+        config, crds=Crds(context="jwst_0002.pmap"), steps={"copy": {"factor": 4}}
+    )
+    fake.expose(incoming(config), text="bright")
+    serve(later)
+    rate = fake.name(suffix="rate")
+    answer = ask(config, lambda it: it.diff(f"{rate}@1", f"{rate}@2"))
+    assert not answer["same"]
+    assert answer["differences"][0] == "context: jwst_0001.pmap → jwst_0002.pmap"
+    assert answer["differences"][1].startswith(f"input {fake.name()}: ")
+    assert answer["differences"][2] == "parameter copy.factor: 1 (default) → 4 (default)"
+    with pytest.raises(Unknown, match="has 2 versions, none of them is 7"):
+        ask(config, lambda it: it.diff(f"{rate}@7", rate))
+
+
+def test_failures_of_one_cause_are_told_together(config: Config) -> None:
+    for exposure in (1, 2, 3):
+        fake.expose(incoming(config), exposure, DO="wrong" if exposure < 3 else "bug")
+    serve(config)
+    wrong, bug = sorted(ask(config, lambda it: it.failures()), key=lambda each: each["failure"], reverse=True)
+    assert (wrong["cause"], wrong["count"], wrong["open"]) == ("copy: is out of focus", 2, 2)
+    assert (bug["failure"], bug["count"], bug["example"]["now"]) == ("error", 2, "dead")
+    assert bug["remedy"].startswith("a bug")
+    assert wrong["first"] <= wrong["last"]
+    assert ask(config, lambda it: it.failures(time.time() + 1.0)) == []
+
+
+def test_progress_counts_each_observation_by_pipeline(config: Config) -> None:
+    fake.expose(incoming(config), 1, of=2)
+    fake.expose(incoming(config), 2, of=2, DO="missing", AT="image2")
+    (incoming(config) / fake.name(3)).write_text("once upon a time")
+    serve(config)
+    (row,) = ask(config, lambda it: it.progress("1234"))
+    assert (row["program"], row["observation"], row["exposures"], row["quarantined"]) == (
+        "01234",
+        "001",
+        2,
+        1,
+    )
+    assert row["pipelines"] == {"detector1": {"done": 2}, "image2": {"done": 1, "ready": 1}}
+    assert [wait["association"] for wait in row["waits"]] == ["image3:" + MOSAIC.removesuffix("_i2d.fits")]
+    assert ask(config, lambda it: it.progress("99")) == []
+
+
+def test_latency_parts_waiting_from_computing(config: Config) -> None:
+    fake.expose(incoming(config), SECONDS=0.3)
+    serve(config)
+    rows = {row["pipeline"]: row for row in ask(config, lambda it: it.latency())}
+    assert list(rows) == ["detector1", "image2", "image3"]
+    first = rows["detector1"]
+    assert first["n"] == 1
+    assert first["compute"]["median"] >= 0.3
+    assert (
+        0.0
+        < first["overhead"]["p99"]
+        == pytest.approx(first["wait"]["p99"] + first["publish"]["p99"], abs=0.002)
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [line.split()[2] for line in VIEWS.splitlines() if line.startswith("CREATE VIEW")],
+)
+def test_each_view_can_be_asked(name: str, config: Config) -> None:
+    fake.expose(incoming(config))
+    serve(config)
+    view(config, f"SELECT * FROM {name}")
