@@ -7,11 +7,13 @@ process, thread or clock is touched here, so that every case can be tested by it
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from calwebbd.daemon.config import Config
 from calwebbd.daemon.intake import Refused, Seen
 from calwebbd.daemon.records import Known, Records, stamp
 from calwebbd.daemon.route import STAGES, estimate_mb, follow, member_name
@@ -44,6 +46,21 @@ class Terms:
     level3: bool = True
     clocks: Clocks = field(default_factory=lambda: Clocks(hold_s=5.0, quiet_s=600.0, hard_s=72 * 3600.0))
     estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
+
+
+def terms(config: Config, context: str) -> Terms:
+    """What the configuration says of them."""
+    waits = config.associations
+    return Terms(
+        output=config.folders.output,
+        context=context,
+        code=version("calwebbd"),
+        budget_mb=config.workers.budget_mb,
+        steps=config.steps,
+        quicklook=config.products.quicklook,
+        level3=waits.level3,
+        clocks=Clocks(waits.hold_seconds, waits.quiet_seconds, waits.hard_seconds),
+    )
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -214,9 +231,9 @@ class Dispatch:
     def _collected(self, group: Group) -> Work:
         key = msgspec.json.decode(group.payload, type=GroupKey)
         members = group.satisfied
-        version = f"v{group.version + 1:03d}" if group.version else None
+        again = f"v{group.version + 1:03d}" if group.version else None
         degraded = "" if group.complete else f"Incomplete: {group.missing}"
-        asn = make_asn(key, [m.name for m in members], version_id=version, degraded=degraded)
+        asn = make_asn(key, [m.name for m in members], version_id=again, degraded=degraded)
         inputs = tuple(_value(m.value, "science") for m in members)
         work = self._work(key.asn_type, key.product_name, inputs, msgspec.json.decode(members[0].facts))
         alike = group.name.partition("_")[0] + "_"  # one program's candidate: their files are numbered

@@ -20,17 +20,16 @@ from typing import Any
 import msgspec
 import structlog
 
-from calwebbd.daemon import instance, notify, watch
+from calwebbd.daemon import control, instance, notify, watch
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.database import open_store
-from calwebbd.daemon.dispatch import Dispatch, Terms
+from calwebbd.daemon.dispatch import Dispatch, terms
 from calwebbd.daemon.inbox import Inbox
 from calwebbd.daemon.reception import Examined, Reception
 from calwebbd.daemon.records import Records
 from calwebbd.daemon.schedule import Tick, scheduler
 from calwebbd.daemon.worker import Runner, Setting, load
 from calwebbd.daemon.workshop import Workshop
-from calwebbd.queues.groups import Clocks
 from calwebbd.stages.errors import ReferenceMissing
 
 CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
@@ -81,6 +80,7 @@ class Service:
             self._open(stack)
             stack.enter_context(self._signals())
             self._workshop.recover()
+            stack.callback(control.Listener(folders.state, self._inbox.post).stop)
             self._watcher.start()
             stack.callback(self._watcher.stop)
             self._scheduler.start()
@@ -110,7 +110,7 @@ class Service:
         runner = Runner(setting)
         stack.callback(runner.kill)
         self._records = Records(store.connection)
-        self._dispatch = Dispatch(store, self._records, _terms(config, literal_context(config.crds.context)))
+        self._dispatch = Dispatch(store, self._records, terms(config, literal_context(config.crds.context)))
         self._note_terms()
         self._workshop = Workshop(self._dispatch, runner, config, self._tell)
         self._reception = Reception(self._dispatch, load(self._verify), config.watch, post, self._tell)
@@ -118,6 +118,7 @@ class Service:
         excluded = (config.folders.output, config.folders.state)
         self._watcher = watch.Watcher(config.folders.watch, excluded, post)
         self._scheduler = scheduler(config, post)
+        self._desk = control.Desk(config, self._dispatch, self._workshop, self._watcher.scan, self._tell)
 
     def _loop(self, once: bool) -> None:
         more = False
@@ -179,6 +180,10 @@ class Service:
         self._reception.examined(message)
 
     @_handle.register
+    def _(self, message: control.Asked) -> None:
+        message.answer(self._desk)
+
+    @_handle.register
     def _(self, message: Stop) -> None:
         self._stop = Stop.NOW if self._stop else message
 
@@ -204,7 +209,7 @@ class Service:
             self._tell("context kept", context=self._dispatch.terms.context, reason=error.reason)
             return
         if context != self._dispatch.terms.context:
-            self._dispatch.terms = _terms(self.config, context)
+            self._dispatch.terms = terms(self.config, context)
             self._note_terms()
             self._tell("context changed", context=context)
 
@@ -275,18 +280,3 @@ def _environment(config: Config) -> dict[str, str]:
     )
     path = config.crds.path
     return dict.fromkeys(names, threads) | ({"CRDS_PATH": str(path)} if path else {})
-
-
-def _terms(config: Config, context: str) -> Terms:
-    waits = config.associations
-    clocks = Clocks(waits.hold_seconds, waits.quiet_seconds, waits.hard_seconds)
-    return Terms(
-        output=config.folders.output,
-        context=context,
-        code=version("calwebbd"),
-        budget_mb=config.workers.budget_mb,
-        steps=config.steps,
-        quicklook=config.products.quicklook,
-        level3=config.associations.level3,
-        clocks=clocks,
-    )
