@@ -22,8 +22,8 @@ from rich.live import Live
 from rich.table import Table
 
 from calwebbd.daemon.ask import Unknown, asking
-from calwebbd.daemon.commands.ask import tell
 from calwebbd.daemon.commands.calibrate import warm_if_needed
+from calwebbd.daemon.commands.products import tell
 from calwebbd.daemon.errors import CommandError
 
 CONFIGURATION = """\

@@ -29,6 +29,8 @@ def setup(level: str = "info", file: Path | None = None) -> None:
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
+        if isinstance(old, logging.FileHandler):
+            old.close()
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(level.upper())

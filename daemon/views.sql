@@ -145,14 +145,15 @@ LEFT JOIN job ON job.id = activity.job
 WHERE history.origin = 'product';
 
 -- Products that would be made otherwise now, one row for each reason. Of parameters, those that the
--- configuration sets.
+-- configuration sets. What only tells of products (associations, their provenance) is left out.
 DROP VIEW IF EXISTS stale;
 CREATE VIEW stale AS
 WITH latest AS (
     SELECT file.path, file.entity, activity.id AS attempt, activity.pipeline, activity.context, activity.code,
            job.payload FROM file JOIN activity ON activity.id = (
         SELECT max(activity) FROM generated WHERE generated.path = file.path AND generated.entity = file.entity)
-    JOIN job ON job.id = activity.job WHERE file.origin = 'product'),
+    JOIN job ON job.id = activity.job JOIN entity ON entity.id = file.entity
+    WHERE file.origin = 'product' AND entity.kind NOT IN ('asn', 'provenance')),
 now AS (SELECT (SELECT value FROM setting WHERE name = 'context') AS context,
                (SELECT value FROM setting WHERE name = 'code') AS code,
                (SELECT value FROM setting WHERE name = 'steps') AS steps)

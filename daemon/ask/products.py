@@ -65,10 +65,9 @@ class Products(Reader):
         """
         made = [self._version(each) for each in (one, other)]
         recipes = [self._recipe(row["attempt"]) for row in made]
+        names = ("path", "version", "sha256", "published", "latest")
         return {
-            "products": [
-                {key: row[key] for key in ("path", "version", "sha256", "published")} for row in made
-            ],
+            "products": [{key: row[key] for key in names} for row in made],
             "same": made[0]["sha256"] == made[1]["sha256"],
             "differences": compared(*recipes),
         }
@@ -80,7 +79,7 @@ class Products(Reader):
         wanted = [row for row in rows if not at or str(row["version"]) == number]
         if not wanted:
             raise Unknown(f"{path} has {len(rows)} versions, none of them is {number or 'a product'}")
-        return wanted[-1]
+        return wanted[-1] | {"latest": wanted[-1] is rows[-1]}
 
     def _recipe(self, attempt: int | None) -> Answer:
         """All that decided what an attempt made: its inputs, references, context, code and parameters."""

@@ -1,0 +1,109 @@
+"""What all questions to the records share: their options, times, and how answers are shown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calwebbd.daemon import places
+from calwebbd.daemon.commands import Common, Verbs
+from calwebbd.daemon.errors import CommandError
+
+if TYPE_CHECKING:
+    from calwebbd.daemon.ask import Ask
+    from calwebbd.daemon.config import Config
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def verb(verbs: Verbs, common: Common, name: str, help: str, **more: Any) -> argparse.ArgumentParser:
+    """A verb with the options of all questions."""
+    parser: argparse.ArgumentParser = verbs.add_parser(name, parents=[common], help=help, **more)
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="of the service; default: CALWEBBD_CONFIG, ./calwebbd.toml, that of the last run, or "
+        f"{places.SYSTEM}",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def since(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        *("--since",), type=moment, default=0.0, metavar="WHEN",
+        help="a time as 2026-11-22T03:00 (UTC), or how long ago: 30m, 12h, 7d",
+    )  # fmt: skip
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of a time, or of so long ago."""
+    ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
+    if ago:
+        return time.time() - float(ago[1]) * _UNITS[ago[2]]
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def settings(args: argparse.Namespace) -> Config:
+    """The configuration of the service that is asked about."""
+    from calwebbd.daemon import config
+
+    try:
+        return config.load(places.configuration(args.config))
+    except config.ConfigError as error:
+        raise CommandError(str(error)) from error
+
+
+def answer(args: argparse.Namespace, question: Callable[[Ask], Any], say: Callable[[Any], None]) -> int:
+    """Ask the records, and print the answer; 0 whatever it is."""
+    from calwebbd.daemon import ask
+
+    try:
+        with ask.asking(settings(args).folders.database) as records:
+            found = question(records)
+    except ask.Unknown as error:
+        raise CommandError(str(error)) from error
+    show(args, found, say)
+    return 0
+
+
+def show(args: argparse.Namespace, found: Any, say: Callable[[Any], None]) -> None:
+    if args.json:
+        print(json.dumps(found, indent=2))
+    else:
+        say(found)
+
+
+def table(rows: Iterable[Sequence[object]], *titles: str, right: Sequence[str] = (), empty: str = "") -> None:
+    """Print rows in columns; those named in `right` are numbers. `empty` is said if there are none."""
+    from rich.console import Console
+    from rich.table import Table
+
+    found = Table(box=None, pad_edge=False)
+    for title in titles:
+        found.add_column(title, justify="right" if title in right else "left", overflow="fold")
+    for row in rows:
+        found.add_row(*("" if cell is None else str(cell) for cell in row))
+    if not found.row_count:
+        print(empty)
+        return
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:  # nobody's window: lines are as long as they need to be
+        console.width = 240
+    console.print(found)
+
+
+def when(at: float | None) -> str:
+    return "" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def state(name: str, row: Mapping[str, Any]) -> str:
+    return f"{name}: {row['state']}" + (f", {row['reason']}" if row.get("reason") else "")

@@ -1,0 +1,108 @@
+"""Questions as they are typed: what is printed, and as JSON."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import fake_calibration as fake
+import pytest
+
+from calwebbd.daemon import config as configuration
+from calwebbd.daemon import logs
+from calwebbd.daemon.cli import main
+from calwebbd.daemon.commands.asking import moment
+from calwebbd.daemon.service import Service
+
+CONFIGURATION = """
+[folders]
+watch = ["in"]
+output = "out"
+state = "state"
+[crds]
+context = "jwst_0001.pmap"
+[workers]
+processes = 2
+memory_mb = 4000
+[watch]
+settle_seconds = 0.1
+patience_seconds = 0.1
+[associations]
+hold_seconds = 0.1
+quiet_seconds = 0.1
+[log]
+file = "calwebbd.jsonl"
+"""
+RATE, CAL = fake.name(suffix="rate"), fake.name(suffix="cal")
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The configuration of a service that has had one good exposure, in two versions, and a bad one."""
+    base = tmp_path_factory.mktemp("night")
+    (base / "in").mkdir()
+    (base / "calwebbd.toml").write_text(CONFIGURATION)
+    settings = configuration.load(base / "calwebbd.toml")
+    here = "fake_calibration"
+    logs.setup("info", settings.log.file)
+    fake.expose(base / "in", 2, DO="wrong", FILTER="F150W")
+    for text in ("dim", "bright"):
+        fake.expose(base / "in", 1, text=text)
+        Service(settings, calibrate=f"{here}:calibrate", verify=f"{here}:verify").run(once=True)
+    yield base / "calwebbd.toml"
+    logs.setup()
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("status", "quarantined  1"),
+        ("quarantine", "detector1: copy: is out of focus"),
+        (f"where {RATE}", "done"),
+        (f"why {fake.name(2)}", "in quarantine since 20"),
+        (f"lineage {CAL}", "← image2"),
+        ("uses fake_paper_0001.fits", CAL),
+        (f"versions {RATE}", f"input {fake.name(1)}: "),
+        ("stale", "every product is as it would be made now"),
+        (f"diff {RATE}@1 {RATE}@2", f"input {fake.name(1)}: "),
+        ("failures", "1 failed in detector1, input: copy: is out of focus"),
+        ("failures --since 2030-01-01", "nothing has failed"),
+        ("progress 1234", "1/2 (1 dead)"),
+        ("latency", "overhead"),
+        ("log --level warning", "reason=copy: is out of focus"),
+        (f"log --file {CAL} --since 1h", "finished"),
+    ],
+)
+def test_each_question_has_an_answer_for_people_and_for_programs(
+    question: str, said: str, night: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb, *rest = question.split()
+    assert main([verb, "--config", str(night), *rest]) == 0
+    assert said in capsys.readouterr().out
+    assert main([verb, "--config", str(night), *rest, "--json"]) == 0
+    for answer in capsys.readouterr().out.splitlines() if verb == "log" else [capsys.readouterr().out]:
+        json.loads(answer) if answer else None
+
+
+def test_lines_of_a_job_are_found_in_the_log_by_its_number(
+    night: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["log", "--config", str(night), "--job", "1", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines][:1] == ["started"]
+    assert {line["job"] for line in lines} == {1}
+
+
+def test_a_version_that_is_no_more_has_no_arrays_to_compare(
+    night: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["diff", "--config", str(night), "--data", f"{RATE}@1", f"{RATE}@2"]) == 1
+    assert "version 1 of" in capsys.readouterr().err
+
+
+def test_times_are_given_as_they_are_or_as_so_long_ago() -> None:
+    assert moment("2026-11-22T00:00") == 1795305600.0
+    assert moment("2026-11-22T01:00+01:00") == 1795305600.0
+    assert moment("90m") == pytest.approx(time.time() - 5400.0, abs=5.0)
+    with pytest.raises(ValueError, match="Invalid isoformat"):
+        moment("tonight")
