@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import crds.core.rmap  # noqa: F401
 import photutils.aperture
 import photutils.background
 import photutils.segmentation  # noqa: F401
 
+import calwebbd.stages.crds.keep
+import calwebbd.stages.crds.rules  # noqa: F401
 from calwebbd.stages import kernels, pipelines
 from calwebbd.stages.fits.write import load_schemas
 from calwebbd.stages.parameters import Layer, check

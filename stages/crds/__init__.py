@@ -1,22 +1,36 @@
 """Which reference files calibrate an exposure: the rules of CRDS in one literal context.
 
-The crds package loads and evaluates the rules; nothing here needs a server unless a
-mapping or reference is not in the cache. A context given as ``latest`` or
-``operational`` is made literal first, so that a record of it stays true.
+The rules are those of the cache, read as data and never run; a server is asked only for
+what the cache lacks. A context given as ``latest`` or ``operational`` is made literal
+first, so that a record of it stays true.
 """
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from calwebbd.stages.crds import cache
+from calwebbd.stages.crds.cache import SERVERLESS, cache_path, contexts, server_info, server_url
 from calwebbd.stages.errors import InputError, ReferenceMissing
-from calwebbd.stages.exposure import Header
+from calwebbd.stages.header import Header
 
-SERVERLESS = "https://crds-serverless-mode.stsci.edu"
+__all__ = [
+    "PARAMETERS",
+    "SERVERLESS",
+    "best_references",
+    "cache_path",
+    "contexts",
+    "literal_context",
+    "locate",
+    "mappings",
+    "parameters",
+    "refuse_bad",
+    "server_info",
+]
+
 ALIASES = {
     "latest": "latest_context",
     "jwst-latest": "latest_context",
@@ -54,28 +68,8 @@ PARAMETERS = {
     "META.OBSERVATION.DATE": "DATE-OBS",
     "META.OBSERVATION.TIME": "TIME-OBS",
 }
-
-
-def cache_path() -> Path:
-    """The CRDS cache: CRDS_PATH. Raises ReferenceMissing if that is not set."""
-    path = os.environ.get("CRDS_PATH")
-    if not path:
-        raise ReferenceMissing("CRDS_PATH is not set, so there is no cache of reference files")
-    return Path(path)
-
-
-def server_info() -> dict[str, Any]:
-    """What the server said last, as the cache remembers it. Read as data, never run.
-
-    Raises ReferenceMissing if the cache has no such record.
-    """
-    path = cache_path() / "config" / "jwst" / "server_config"
-    try:
-        return dict(ast.literal_eval(path.read_text()))
-    except OSError as error:
-        raise ReferenceMissing(f"the CRDS cache has no {path} ({error.strerror})") from error
-    except (ValueError, SyntaxError) as error:
-        raise ReferenceMissing(f"{path} is not a CRDS server record ({error})") from error
+#: files that must not be used, by name, beside those of the server; a service sets it for its workers
+BAD_FILES = "CALWEBBD_BAD_FILES"
 
 
 def literal_context(name: str | None = None) -> str:
@@ -92,11 +86,6 @@ def literal_context(name: str | None = None) -> str:
     if not context:
         raise ReferenceMissing(f"the CRDS cache does not know its {key.replace('_', ' ')}")
     return str(context)
-
-
-def contexts() -> list[str]:
-    """Contexts whose top mapping is in the cache, oldest first."""
-    return sorted(p.name for p in (cache_path() / "mappings" / "jwst").glob("jwst_*.pmap"))
 
 
 def mappings(context: str) -> dict[str, dict[str, str]]:
@@ -142,34 +131,44 @@ def best_references(
 
 
 def locate(name: str, context: str) -> Path:
-    """Path of a reference file in the cache, fetched first if there is a server.
+    """Path of a reference file in the cache: fetched first if there is a server, and verified.
 
-    Raises ReferenceMissing if it is neither here nor to be had.
+    It is hashed when it is first used in a week, or has changed. One that is corrupt is set aside
+    and fetched again. Raises ReferenceMissing if it is neither here nor to be had, or not to be used.
     """
-    from crds.core import config
+    from calwebbd.stages.crds.keep import keep
 
-    path = Path(config.locate_file(name, "jwst"))
-    if not path.exists():
-        _fetch(context, name)
-    if not path.exists():
+    refuse_bad(name)
+    path = cache.place(name)
+    if not path.exists() and server_url() is None:
         raise ReferenceMissing(f"{name} is chosen by {context} but is not in the CRDS cache")
+    keep(name)
     return path
 
 
+def refuse_bad(name: str) -> None:
+    """Raise ReferenceMissing for a file that the server or the site says must not be used."""
+    if os.environ.get("CRDS_ALLOW_BAD_REFERENCES", "0").lower() not in {"", "0", "false"}:
+        return
+    if name in os.environ.get(BAD_FILES, "").split():
+        raise ReferenceMissing(f"{name} is on the site's list of bad files")
+    if name in cache.bad_files():
+        raise ReferenceMissing(f"{name} is on the list of bad files of CRDS")
+
+
 def _mapping(context: str) -> Any:
-    """The loaded rules of a context; crds keeps them, so that this is quick the second time."""
+    """The loaded rules of a context; they are kept, so that this is quick the second time."""
     cache_path()
     os.environ.setdefault("CRDS_SERVER_URL", SERVERLESS)
-    from crds.core import exceptions, rmap
+    from calwebbd.stages.crds import keep, rules
 
     try:
-        return rmap.get_cached_mapping(context)
-    except (OSError, exceptions.CrdsError) as error:
-        _fetch(context)
-        try:
-            return rmap.get_cached_mapping(context)
-        except (OSError, exceptions.CrdsError):
+        return rules.load(context)
+    except (OSError, ReferenceMissing) as error:
+        if server_url() is None:
             raise ReferenceMissing(f"context {context} cannot be loaded ({_one_line(error)})") from error
+    keep.keep_context(context)
+    return rules.load(context)
 
 
 def _answer(mapping: Any, header: Header, kind: str) -> str:
@@ -182,24 +181,8 @@ def _answer(mapping: Any, header: Header, kind: str) -> str:
         raise InputError(f"{mapping.name} has no instrument {header.get('INSTRUME')!r}") from error
     except exceptions.CrdsError as error:
         return f"NOT FOUND {_one_line(error)}"
-    return str(answers.get(kind.lower(), "N/A"))
-
-
-def _fetch(context: str, *references: str) -> None:
-    """Bring a context's mappings, or references, into the cache, unless there is no server."""
-    url = os.environ.get("CRDS_SERVER_URL", SERVERLESS)
-    if "serverless" in url or "server-less" in url:
-        return
-    from crds.client import api
-    from crds.core import exceptions
-
-    try:
-        if references:
-            api.dump_references(context, list(references), raise_exceptions=True)
-        else:
-            api.dump_mappings(context)
-    except (OSError, exceptions.CrdsError) as error:
-        raise ReferenceMissing(f"{url} did not give {references or context} ({_one_line(error)})") from error
+    answer = answers.get(kind.lower(), "N/A")
+    return answer if isinstance(answer, str) else f"NOT FOUND the rules choose {len(answer)} at once"
 
 
 def _one_line(error: BaseException) -> str:
