@@ -79,9 +79,11 @@ class Associations(Section, frozen=True):
 
 
 class Products(Section, frozen=True):
-    """quicklook : whether there is a PNG beside each image."""
+    """quicklook : whether there is a PNG beside each image;
+    sidecars : whether there is the record of how it was made beside each product."""
 
     quicklook: bool = False
+    sidecars: bool = True
 
 
 class Log(Section, frozen=True):

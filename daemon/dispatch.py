@@ -43,6 +43,7 @@ class Terms:
     budget_mb: int
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     quicklook: bool = False
+    sidecars: bool = False
     level3: bool = True
     clocks: Clocks = field(default_factory=lambda: Clocks(hold_s=5.0, quiet_s=600.0, hard_s=72 * 3600.0))
     estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
@@ -58,6 +59,7 @@ def terms(config: Config, context: str) -> Terms:
         budget_mb=config.workers.budget_mb,
         steps=config.steps,
         quicklook=config.products.quicklook,
+        sidecars=config.products.sidecars,
         level3=waits.level3,
         clocks=Clocks(waits.hold_seconds, waits.quiet_seconds, waits.hard_seconds),
     )
@@ -261,6 +263,7 @@ class Dispatch:
             header=header,
             steps=self.terms.steps,
             quicklook=self.terms.quicklook,
+            sidecars=self.terms.sidecars,
         )
 
     def _put(

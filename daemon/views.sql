@@ -76,7 +76,8 @@ WITH RECURSIVE reached (used, role, entity) AS (
 SELECT entity.name, entity.kind, reached.role, reached.used AS sha256, generated.path AS product,
        reached.entity AS product_sha256
 FROM reached JOIN entity ON entity.id = reached.used
-JOIN generated ON generated.entity = reached.entity;
+JOIN generated ON generated.entity = reached.entity
+JOIN entity AS made ON made.id = reached.entity AND made.kind != 'provenance';
 
 -- What went wrong, attempt by attempt, and files that were refused.
 DROP VIEW IF EXISTS failures;

@@ -24,6 +24,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     made : whether the association is our own, and is published with the products
     steps : parameters of the site, by step
     quicklook : whether pictures of the products are published with them
+    sidecars : whether the record of how each was made is
     """
 
     stage: int
@@ -38,6 +39,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     asn: dict[str, Any] | None = None
     made: bool = False
     quicklook: bool = False
+    sidecars: bool = False
 
     @property
     def key(self) -> str:

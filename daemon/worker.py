@@ -29,7 +29,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from calwebbd.daemon import logs, workspace
+from calwebbd.daemon import logs, sidecar, workspace
 from calwebbd.daemon.work import Result, Work
 from calwebbd.queues.job import Job
 from calwebbd.queues.retry import Failure
@@ -97,7 +97,7 @@ class Runner:
         """Begin a job in its workspace."""
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_main, args=(theirs, self.setting, job.id, work, folder), daemon=True
+            target=_main, args=(theirs, self.setting, job.id, job.attempt, work, folder), daemon=True
         )
         with _no_main():
             process.start()
@@ -187,13 +187,18 @@ def load(name: str) -> Callable[..., Any]:
     return function
 
 
-def _main(channel: Connection, setting: Setting, job: int, work: Work, folder: Path) -> None:
+def _main(channel: Connection, setting: Setting, job: int, number: int, work: Work, folder: Path) -> None:
     """The whole life of a worker."""
     _isolate()
     os.environ.update(setting.environment)
     logs.setup(setting.log_level, setting.log_file)
-    structlog.contextvars.bind_contextvars(job=job, stage=work.pipeline, exposure=work.subject)
-    channel.send(attempt(setting.function, work, folder, lambda *told: channel.send(Progress(*told))))
+    names = {"job": job, "attempt": number, "stage": work.pipeline, "exposure": work.subject}
+    structlog.contextvars.bind_contextvars(**names)
+
+    def report(step: str, state: str) -> None:
+        channel.send(Progress(step, state))
+
+    channel.send(attempt(setting.function, work, folder, report, job, number))
     channel.close()
 
 
@@ -208,8 +213,13 @@ def _isolate() -> None:
     Path("/proc/self/oom_score_adj").write_text("500")  # rather the worker than the service
 
 
-def attempt(function: str, work: Work, folder: Path, report: Callable[[str, str], None]) -> Reply:
-    """Run the pipeline; the one broad `except`, so that every end is an answer."""
+def attempt(
+    function: str, work: Work, folder: Path, report: Callable[[str, str], None], job: int = 0, number: int = 1
+) -> Reply:
+    """Run the pipeline; the one broad `except`, so that every end is an answer.
+
+    job, number : which attempt at which job it is, for the record beside the products
+    """
     started = time.time()
     try:
         file = workspace.prepare(folder, work)
@@ -221,7 +231,7 @@ def attempt(function: str, work: Work, folder: Path, report: Callable[[str, str]
             steps=work.steps,
             report=report,
         )
-        return Reply(result=_result(work, folder, outcomes, started))
+        return Reply(result=_result(work, folder, outcomes, started, job, number))
     except (InputError, ParameterError) as error:
         return Reply(failure=Failure.INPUT, reason=_said(error))
     except ReferenceMissing as error:
@@ -233,7 +243,9 @@ def attempt(function: str, work: Work, folder: Path, report: Callable[[str, str]
         return Reply(failure=Failure.ERROR, reason=reason, detail=traceback.format_exc())
 
 
-def _result(work: Work, folder: Path, outcomes: Sequence[Any], started: float) -> Result:
+def _result(
+    work: Work, folder: Path, outcomes: Sequence[Any], started: float, job: int, number: int
+) -> Result:
     written = [(Path(p.path), str(p.suffix)) for outcome in outcomes for p in outcome.products]
     if work.quicklook:
         from calwebbd.stages.pictures import pictures
@@ -244,7 +256,7 @@ def _result(work: Work, folder: Path, outcomes: Sequence[Any], started: float) -
     used = resource.getrusage(resource.RUSAGE_SELF)
     steps = [msgspec.to_builtins(s, enc_hook=_plain) for outcome in outcomes for s in outcome.steps]
     own = {name: value for outcome in outcomes for name, value in outcome.parameters.items()}
-    return Result(
+    result = Result(
         products=workspace.settle(folder, written),
         steps=tuple(steps),
         parameters=own,
@@ -253,6 +265,10 @@ def _result(work: Work, folder: Path, outcomes: Sequence[Any], started: float) -
         peak_mb=used.ru_maxrss / 1024,
         cpu_s=used.ru_utime + used.ru_stime,
     )
+    if not work.sidecars:
+        return result
+    beside = [(path, sidecar.KIND) for path in sidecar.write(folder / "out", work, result, job, number)]
+    return msgspec.structs.replace(result, products=result.products + workspace.settle(folder, beside))
 
 
 def _plain(value: Any) -> Any:

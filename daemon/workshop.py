@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 
-from calwebbd.daemon import instance, workspace
+from calwebbd.daemon import instance, sidecar, workspace
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.schedule import LEASE_S
@@ -107,7 +107,7 @@ class Workshop:
         made = self._dispatch.published(job, result, time.time())
         workspace.discard(folder)
         seconds = result.ended - result.started
-        files = [known.path.name for known in made]
+        files = [known.path.name for known in made if known.kind != sidecar.KIND]
         cost = {"seconds": round(seconds, 3), "peak_mb": round(result.peak_mb), "predicted_mb": job.mem_mb}
         product = work_of(job.payload).subject
         self._tell("finished", job=job.id, pipeline=job.stage, product=product, files=files, **cost)

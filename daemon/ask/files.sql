@@ -53,7 +53,7 @@ FROM job_input JOIN job ON job.id = job_input.job WHERE job_input.entity = :enti
 WITH RECURSIVE made (id) AS (
     SELECT entity FROM derived WHERE source = :entity
     UNION SELECT derived.entity FROM derived JOIN made ON derived.source = made.id)
-SELECT file.path, entity.kind FROM made JOIN entity ON entity.id = made.id
+SELECT file.path, entity.kind FROM made JOIN entity ON entity.id = made.id AND entity.kind != 'provenance'
 JOIN file ON file.entity = made.id ORDER BY file.path
 
 -- name: groups_of

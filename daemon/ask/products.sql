@@ -31,7 +31,7 @@ WITH RECURSIVE reached (entity, steps, role) AS (
     FROM reached JOIN derived ON derived.source = reached.entity)
 SELECT coalesce(file.path, generated.path) AS product, entity.kind, reached.role, min(reached.steps) AS steps,
        file.path IS NOT NULL AS current, reached.entity AS sha256
-FROM reached JOIN entity ON entity.id = reached.entity
+FROM reached JOIN entity ON entity.id = reached.entity AND entity.kind != 'provenance'
 JOIN generated ON generated.entity = reached.entity LEFT JOIN file ON file.entity = reached.entity
 GROUP BY reached.entity, coalesce(file.path, generated.path) ORDER BY steps, product
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from calwebbd.daemon.commands import Common, Verbs
 from calwebbd.daemon.commands.asking import answer, settings, show, table, verb, when
+from calwebbd.daemon.errors import CommandError
 
 
 def add(verbs: Verbs, common: Common) -> None:
     lineage = verb(verbs, common, "lineage", "how a product came to be")
     lineage.add_argument("product", metavar="PRODUCT", help="a path, or a name alone")
-    lineage.set_defaults(run=lambda args: answer(args, lambda ask: ask.lineage(args.product), _lineage))
+    lineage.add_argument(
+        "--sidecars", action="store_true", help="from the files beside PRODUCT alone, without any database"
+    )
+    lineage.add_argument("--prov", metavar="FILE", help="write it as PROV-JSON (W3C); - for here")
+    lineage.set_defaults(run=run_lineage)
     uses = verb(verbs, common, "uses", "every product that a reference, input or context has a part in")
     uses.add_argument("thing", metavar="REFERENCE|FILE|CONTEXT", help="its name, a path or a checksum")
     uses.set_defaults(run=lambda args: answer(args, lambda ask: ask.uses(args.thing), _uses))
@@ -35,6 +42,33 @@ def add(verbs: Verbs, common: Common) -> None:
     diff.add_argument("other", metavar="B")
     diff.add_argument("--data", action="store_true", help="compare the arrays in their files, too")
     diff.set_defaults(run=run_diff)
+
+
+def run_lineage(args: argparse.Namespace) -> int:
+    """Tell how a product came to be, or write it down for other programs."""
+    say: Callable[[Any], None] = _lineage
+    if args.prov:
+        args.json, say = False, lambda found: _export(found, args.prov)
+    if not args.sidecars:
+        return answer(args, lambda ask: ask.lineage(args.product), say)
+    from calwebbd.daemon import sidecar
+
+    try:
+        found = sidecar.lineage(Path(args.product))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{args.product} has no record beside it: {error}") from error
+    show(args, found, say)
+    return 0
+
+
+def _export(lineage: dict[str, Any], file: str) -> None:
+    from calwebbd.daemon import prov
+
+    text = json.dumps(prov.document(lineage), indent=2)
+    if file == "-":
+        print(text)
+    else:
+        Path(file).write_text(text + "\n")
 
 
 def run_diff(args: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ import fake_calibration as fake
 import pytest
 from in_memory import tmp_path
 
+from calwebbd.daemon import sidecar
+
 __all__ = ["tmp_path"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +68,8 @@ def check_every_product_is_there_once(night: Path) -> None:
     found = {path.name for path in (night / "out").iterdir() if not path.name.startswith(".")}
     each = {fake.name(n, suffix=s) for n in range(1, EXPOSURES + 1) for s in ("rate", "rateints", "cal")}
     asn = {name for name in found if name.endswith("_asn.json")}
-    assert found == each | {MOSAIC} | asn
+    products = each | {MOSAIC}
+    assert found == products | asn | {sidecar.path_of(Path(name)).name for name in products}
     lights = "+".join(f"cal(rate(light{n}))" for n in range(1, EXPOSURES + 1))
     assert fake.read(night / "out" / MOSAIC)["data"] == f"i2d({lights})"
     assert list((night / "out" / ".calwebbd").iterdir()) == []

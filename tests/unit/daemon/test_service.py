@@ -12,6 +12,7 @@ from typing import Any
 import fake_calibration as fake
 import pytest
 
+from calwebbd.daemon import sidecar
 from calwebbd.daemon.ask import asking
 from calwebbd.daemon.config import Associations, Config, Crds, Folders, Watch, Workers
 from calwebbd.daemon.instance import AlreadyRunning, alone
@@ -51,7 +52,9 @@ def incoming(config: Config) -> Path:
 
 
 def products(config: Config) -> set[str]:
-    return {path.name for path in config.folders.output.iterdir() if not path.name.startswith(".")}
+    """But for hidden files, and the records that lie beside the others."""
+    names = (path.name for path in config.folders.output.iterdir())
+    return {name for name in names if not name.startswith(".") and not name.endswith(sidecar.ENDING)}
 
 
 def test_a_night_of_two_dithers_becomes_a_mosaic_with_its_association(config: Config) -> None:
