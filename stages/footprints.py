@@ -32,3 +32,9 @@ def write(polygons: Iterable[Polygon | Sequence[Sequence[float]]]) -> str:
     return "  ".join(
         "POLYGON ICRS  " + " ".join(f"{ra:.9f} {dec:.9f}" for ra, dec in polygon) for polygon in polygons
     )
+
+
+def directions(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 3) unit vectors of (..., 2) right ascension and declination, degrees."""
+    lon, lat = np.deg2rad(places[..., 0]), np.deg2rad(places[..., 1])
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)

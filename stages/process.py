@@ -35,6 +35,7 @@ Report = Callable[[str, str], None]
 class Outcome:
     """What one run of a pipeline made, of what, and how.
 
+    inputs : science members first, then the others that the association lists
     parameters : of the pipeline itself, each with its value and origin
     """
 
@@ -140,7 +141,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         pipeline.name,
         context,
         task.name,
-        task.science,
+        task.files,
         tuple(writer.written.values()),
         tuple(run.records),
         time.perf_counter() - start,

@@ -159,7 +159,7 @@ class Run:
         return result
 
     def _after(self, step: Step, status: Status, result: Any) -> None:
-        if self.keep and status == "COMPLETE":
+        if self.keep and status == "COMPLETE" and step.keyword:  # one without leaves the exposure as it is
             self.keep(step, result)
         if step.name == self.stop_after:
             raise StopAfter(result)

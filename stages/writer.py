@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ class Task:
     separator: str = "_"
     groups: Mapping[Path, str] = field(default_factory=dict)
     others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that it is made of, each once."""
+        return tuple(dict.fromkeys(chain(self.science, *self.others.values())))
 
     def keywords(self) -> dict[str, str]:
         """By which a product names its association."""

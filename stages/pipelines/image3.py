@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from calwebbd.stages.astray import astray
 from calwebbd.stages.exposure import Catalogue, Exposure, Header, Image, Mosaic
 from calwebbd.stages.members import LeftOut, member_table, planned, require
 from calwebbd.stages.run import Run
@@ -30,6 +31,7 @@ def chosen(header: Header) -> tuple[Step, ...]:
 class Image3Params:
     minimum: float = 0.5  #: share of the association's exposures that must be usable
     use_planned_pointing: bool = False  #: combine exposures whose pointing was not measured, too
+    use_stray_pointing: bool = False  #: combine exposures that lie apart from all others of their visit, too
 
 
 @pipeline(
@@ -61,11 +63,21 @@ def image3(run: Run, images: list[Image]) -> dict[str, Exposure | Catalogue | li
 
 
 def usable(run: Run, images: list[Image]) -> tuple[list[Image], list[LeftOut]]:
-    """The images whose pointing is known, and who is left out. Raises InputError if too many are."""
+    """The images whose pointing is known and can be right, and who is left out.
+
+    Of a moving target exposures need not see the same sky. Raises InputError if too many are left out.
+    """
     params = run.parameters.values
-    unknown = [] if params.use_planned_pointing else planned(images)
-    files = {each.file for each in unknown}
-    left_out = [*run.left_out, *unknown]
-    images = [image for image in images if Path(image.file).name not in files]
+    left_out = list(run.left_out)
+    if not params.use_planned_pointing:
+        left_out += planned(images)
+    if not params.use_stray_pointing and images[0].header.text("TARGTYPE") != "MOVING":
+        left_out += astray(_without(images, left_out))
+    images = _without(images, left_out)
     require(images, left_out, params.minimum)
     return images, left_out
+
+
+def _without(images: list[Image], left_out: list[LeftOut]) -> list[Image]:
+    files = {each.file for each in left_out}
+    return [image for image in images if Path(image.file).name not in files]

@@ -154,9 +154,10 @@ def _detector(cache: Writer, made: Contents, name: str) -> None:
     cache.add(instrument, "ipc", references.ipc(), here)
     if instrument == "NIRCAM":
         here |= {rules.FILTER: filter, rules.PUPIL: "CLEAR"}
-        cache.add(instrument, "area", optics.area(name, filter), here)
-        cache.add(instrument, "photom", optics.photom(name, filter), here)
-        cache.add(instrument, "distortion", optics.distortion_reference(name), here, ".asdf")
+    if optics.images(detector):
+        cache.add(instrument, "area", optics.area(detector, filter), here)
+        cache.add(instrument, "photom", optics.photom(detector, filter), here)
+        cache.add(instrument, "distortion", optics.distortion_reference(detector), here, ".asdf")
     if instrument == "MIRI":
         cache.add(instrument, "rscd", references.rscd(), here)
     if instrument == "NIRSPEC" and "FULL" in made.subarrays:
@@ -177,13 +178,19 @@ def _instruments(cache: Writer, made: Contents) -> None:
             cache.add(instrument, "sirskernel", references.sirskernel(names), {}, ".asdf")
         if instrument == "MIRI":
             cache.add(instrument, "emicorr", references.emicorr(), {}, ".asdf")
-    nircam = by_instrument.get("NIRCAM", [])
-    groups = {(DETECTORS[name].channel, DETECTORS[name].module): name for name in nircam}
-    for (channel, module), name in groups.items():
-        offsets = optics.filteroffset(name, [made.filters[channel]])
-        here = {rules.CHANNEL: channel, rules.MODULE: module}
-        cache.add("NIRCAM", "filteroffset", offsets, here, ".asdf")
-    if nircam:
-        filters = [made.filters["SHORT"], made.filters["LONG"]]
-        cache.add("NIRCAM", "apcorr", optics.apcorr(filters), {rules.EXP_TYPE: exp_types("NIRCAM")})
-        optics.write_abvegaoffset(cache.path("NIRCAM", "abvegaoffset", (), ".asdf"), filters)
+        if imagers := [DETECTORS[name] for name in names if optics.images(DETECTORS[name])]:
+            _imagers(cache, made, imagers)
+
+
+def _imagers(cache: Writer, made: Contents, detectors: Sequence[Detector]) -> None:
+    """References that detectors of an instrument share for images."""
+    instrument = detectors[0].instrument
+    pairs = [(detector, made.filter_of(detector.name)) for detector in detectors]
+    cache.add(instrument, "apcorr", optics.apcorr(pairs), {rules.EXP_TYPE: exp_types(instrument)})
+    optics.write_abvegaoffset(cache.path(instrument, "abvegaoffset", (), ".asdf"), pairs)
+    if "filteroffset" in PARKEYS[instrument]:
+        keys = rules.CHANNEL, rules.MODULE, rules.DETECTOR
+        shared = {(d.channel, d.module, d.name if instrument != "NIRCAM" else ""): d for d in detectors}
+        for values, detector in shared.items():
+            offsets = optics.filteroffset(detector, made.filter_of(detector.name))
+            cache.add(instrument, "filteroffset", offsets, dict(zip(keys, values, strict=True)), ".asdf")

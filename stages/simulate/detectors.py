@@ -63,8 +63,8 @@ class Detector:
 
     @property
     def module(self) -> str:
-        """Of NIRCam."""
-        return self.name[3]
+        """Of NIRCam; means nothing of others."""
+        return self.name[3:4]
 
     @property
     def channel(self) -> str:

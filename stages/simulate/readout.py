@@ -37,6 +37,7 @@ SUBARRAYS: Final[dict[str, dict[str, Subarray]]] = {
         "FULL": WHOLE,
         "SUBSTRIP256": Subarray(0, 1792, SIDE, 256),
         "SUBSTRIP96": Subarray(0, 1802, SIDE, 96),
+        "SUB256": Subarray(1792, 1792, 256, 256),
         "SUB80": Subarray(1044, 0, 80, 80),
     },
     "FGS": {"FULL": WHOLE, "SUB128CNTR": Subarray(960, 960, 128, 128)},

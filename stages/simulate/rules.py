@@ -30,18 +30,22 @@ PIXELS: Final[Keys] = {
 NEAR_INFRARED: Final[Keys] = {**PIXELS, "superbias": (DETECTOR, READPATT, SUBARRAY)}
 FLAT: Final[Keys] = {"flat": (DETECTOR, FILTER, PUPIL, SUBARRAY)}
 SIDES: Final[Keys] = {"sirskernel": ()}
+IMAGES: Final[Keys] = {
+    "area": (DETECTOR, FILTER, PUPIL),
+    "photom": (DETECTOR, EXP_TYPE),
+    "distortion": (EXP_TYPE, DETECTOR),
+    "apcorr": (EXP_TYPE,),
+    "abvegaoffset": (),
+}
+OFFSET: Final[Keys] = {"filteroffset": (DETECTOR,)}
 
 #: By what each reference type is chosen; an instrument has no other types.
 PARKEYS: Final[dict[str, Keys]] = {
     "NIRCAM": {
-        **NEAR_INFRARED, **FLAT, **SIDES,
+        **NEAR_INFRARED, **FLAT, **SIDES, **IMAGES,
         "dark": (EXP_TYPE, DETECTOR, SUBARRAY),
-        "area": (DETECTOR, FILTER, PUPIL),
-        "photom": (DETECTOR, EXP_TYPE),
         "distortion": (EXP_TYPE, DETECTOR, CHANNEL),
         "filteroffset": (CHANNEL, MODULE),
-        "apcorr": (EXP_TYPE,),
-        "abvegaoffset": (),
     },
     "NIRSPEC": {
         **NEAR_INFRARED, **SIDES,
@@ -51,9 +55,14 @@ PARKEYS: Final[dict[str, Keys]] = {
         "refpix": (DETECTOR, READPATT),
         "pictureframe": (DETECTOR,),
     },
-    "NIRISS": {**NEAR_INFRARED, **FLAT, **SIDES},
-    "FGS": {**NEAR_INFRARED, **FLAT},
-    "MIRI": {**PIXELS, **FLAT, "reset": (DETECTOR, READPATT, SUBARRAY), "rscd": (DETECTOR,), "emicorr": ()},
+    "NIRISS": {**NEAR_INFRARED, **FLAT, **SIDES, **IMAGES, **OFFSET},
+    "FGS": {**NEAR_INFRARED, **FLAT, **IMAGES},
+    "MIRI": {
+        **PIXELS, **FLAT, **IMAGES, **OFFSET,
+        "reset": (DETECTOR, READPATT, SUBARRAY),
+        "rscd": (DETECTOR,),
+        "emicorr": (),
+    },
 }  # fmt: skip
 CONTEXT = "jwst_0002.pmap"  #: operational
 

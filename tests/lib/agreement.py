@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.table import QTable
+from numpy.typing import NDArray
 
 RTOL, ATOL = 1e-5, 1e-6
 FRACTION = 1e-6  #: of the pixels may differ: those where rounding decides which way a test falls
 CHUNK = 1 << 21
+PIXEL = 1e-6  #: by which a place on the sky may be off, of a pixel
+SAME = 50.0  #: mas within which two sources are one
+MAS = 1.0  #: by which it may be, mas, once stars have been fitted
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,54 @@ class Agreement:
         return Agreement(self.pixels + other.pixels, self.over + other.over, worst, self.nans + other.nans)
 
 
-def of_files(reference: Path, candidate: Path) -> dict[str, Agreement]:
-    """The agreement of each image extension; one that the candidate lacks differs wholly."""
+def of_files(reference: Path, candidate: Path, part: Any = ...) -> dict[str, Agreement]:
+    """The agreement of each image extension, or of a part of it; one that the candidate lacks differs wholly."""
     with fits.open(reference) as theirs, fits.open(candidate) as ours:
         return {
-            hdu.name: of_arrays(hdu.data, ours[hdu.name].data) if hdu.name in ours else _nothing(hdu.data)
+            hdu.name: of_arrays(hdu.data[part], ours[hdu.name].data[part])
+            if hdu.name in ours
+            else _nothing(hdu.data)
             for hdu in theirs
             if hdu.is_image and hdu.data is not None
         }
+
+
+def of_wcs(reference: Path, candidate: Path, aligned: bool) -> Agreement:
+    """Where the pixels of a grid are on the sky, as an agreement of so many places.
+
+    A place may be off by PIXEL of a pixel; `aligned`, which is by stars, by MAS.
+    """
+    from stdatamodels.jwst import datamodels
+
+    with datamodels.open(reference) as theirs, datamodels.open(candidate) as ours:
+        ny, nx = theirs.data.shape[-2:]
+        x, y = (a.ravel() for a in np.meshgrid(np.linspace(0, nx - 1, 9), np.linspace(0, ny - 1, 9)))
+        first, beside, second = (
+            np.deg2rad(model.meta.wcs(x + step, y)) for model, step in ((theirs, 0), (theirs, 1), (ours, 0))
+        )
+    apart = np.hypot((second[0] - first[0]) * np.cos(first[1]), second[1] - first[1])
+    pixel = np.hypot((beside[0] - first[0]) * np.cos(first[1]), beside[1] - first[1])
+    excess = apart / (MAS * np.deg2rad(1 / 3.6e6) if aligned else PIXEL * pixel)
+    return Agreement(len(excess), int((excess > 1).sum()), float(excess[excess <= 1].max(initial=0.0)))
+
+
+def of_catalogues(reference: Path, candidate: Path) -> dict[str, Agreement]:
+    """Source by source, those that are at the same place: how many have no other, and all their numbers."""
+    theirs, ours = QTable.read(reference), QTable.read(candidate)
+    index, apart, _ = theirs["sky_centroid"].match_to_catalog_sky(ours["sky_centroid"])
+    same = apart.mas < SAME
+    unmatched = len(theirs) + len(ours) - 2 * int(same.sum())
+    found = {"sources": Agreement(len(theirs), over=unmatched)}
+    for name in theirs.colnames:
+        a, b = (_plain(column) for column in (theirs[name][same], ours[name][index[same]]))
+        if a.dtype.kind in "iuf":
+            found[name] = of_arrays(a, b)
+    return found
+
+
+def _plain(column: Any) -> NDArray[Any]:
+    """Numbers without unit; for places on the sky, objects."""
+    return np.asarray(getattr(column, "value", column))
 
 
 def of_arrays(reference: Any, candidate: Any) -> Agreement:

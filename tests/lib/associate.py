@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from calwebbd.stages.associations import GroupKey, asn_file_name, level3_key, make_asn, write_asn
 from calwebbd.stages.fits import read_header
 
@@ -23,3 +25,16 @@ def associate(calibrated: Iterable[Path]) -> list[Path]:
             files.append(members[0].parent / asn_file_name(asn, number))
             write_asn(asn, files[-1])
     return files
+
+
+def pair(calibrated: Iterable[Path]) -> list[Path]:
+    """Write an association of the two images of wavefront sensing, beside them; its file."""
+    first, second = sorted(calibrated)
+    key = level3_key(read_header(first))
+    assert key is not None
+    asn = make_asn(key, [first.name, second.name])
+    (product,) = asn.products
+    product = msgspec.structs.replace(product, name=f"{product.name}-nrcb1_{{suffix}}-01")
+    file = first.parent / asn_file_name(asn, 1).replace("image3", "wfs-image3")
+    write_asn(msgspec.structs.replace(asn, asn_type="wfs-image3", products=(product,)), file)
+    return [file]

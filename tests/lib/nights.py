@@ -33,6 +33,7 @@ class Case:
     tso: bool = False
     segments: int = 1
     snowballs: float = 1.0
+    pairs: bool = False  #: of wavefront sensing: combined by two
     tracks: float | None = None  #: of cosmic rays, for each pixel and group; as many as in flight if None
 
     @property
@@ -109,6 +110,18 @@ IMAGING = Campaign(
     USUAL,
     stages=3,
 )
+#: Images of the other instruments, to the end; in order not to be long, with few groups.
+IMAGERS = Campaign(
+    "imagers",
+    (
+        Case("niriss", "F158M SUB256, 4 groups, 4 dithers", ("NIS",), "SUB256", 4, "NIS", dithers=4),
+        Case("guider", "SUB128CNTR, 6 groups, 4 dithers", ("GUIDER1",), "SUB128CNTR", 6, "FGS", dithers=4),
+        Case("miri", "F770W SUB256, 12 groups, 4 dithers", ("MIRIMAGE",), "SUB256", 12, "FASTR1", dithers=4),
+        Case("wavefront", "F200W SUB160, 5 groups, a pair", ("NRCB1",), "SUB160", 5, dithers=2, pairs=True),
+    ),
+    USUAL,
+    stages=3,
+)
 FULL = Campaign(
     "full", (Case("full", "FULL, 10 groups", ("NRCA1",), "FULL", 10, snowballs=20.0),), USUAL, stages=3
 )
@@ -168,4 +181,4 @@ FRAMES = Campaign(
     ALL,
     dark_frames=6,
 )
-CAMPAIGNS = {campaign.name: campaign for campaign in (IMAGING, SUBARRAYS, FRAMES, FULL)}
+CAMPAIGNS = {campaign.name: campaign for campaign in (IMAGING, IMAGERS, SUBARRAYS, FRAMES, FULL)}

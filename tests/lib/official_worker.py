@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ def run(
     """
     import jwst.pipeline
 
+    if pipeline == "wfs-image3":
+        return _combine_pair(file, output_dir)
     kind = getattr(jwst.pipeline, PIPELINES[pipeline])
     left_out = sorted(kind.step_defs.keys() - set(steps))
     settings: Settings = {name: {"skip": True} for name in left_out}
@@ -44,6 +47,20 @@ def run(
         if hasattr(model, "close"):
             model.close()
     return left_out
+
+
+def _combine_pair(file: str, output_dir: str) -> list[str]:
+    """Wavefront sensing, which is a step and not a pipeline; it writes where it is."""
+    from jwst.wfs_combine import WfsCombineStep
+
+    Path(output_dir).mkdir(parents=True, exist_ok=True)
+    here = os.getcwd()
+    os.chdir(output_dir)
+    try:
+        WfsCombineStep.call(file, save_results=True)
+    finally:
+        os.chdir(here)
+    return []
 
 
 def validate(files: list[str]) -> dict[str, str]:

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot"), str(Path(__file__).parent)]
 
 import official  # noqa: E402
-from agreement import Agreement, of_files  # noqa: E402
-from associate import associate  # noqa: E402
+from agreement import Agreement, of_catalogues, of_files, of_wcs  # noqa: E402
+from associate import associate, pair  # noqa: E402
 from astropy.io import fits  # noqa: E402
 from findings import STAGE1, Findings, page  # noqa: E402
 from nights import CAMPAIGNS, CONTEXTS, Campaign, Case  # noqa: E402
@@ -32,12 +32,14 @@ from workers import Worker  # noqa: E402
 from calwebbd.stages import pipelines  # noqa: E402
 from calwebbd.stages.associations import load_asn  # noqa: E402
 from calwebbd.stages.exptypes import pipeline_for  # noqa: E402
-from calwebbd.stages.fits import read_header  # noqa: E402
+from calwebbd.stages.fits import read_header, read_image  # noqa: E402
 from calwebbd.stages.names import PRODUCTS, split_suffix  # noqa: E402
 from calwebbd.stages.simulate import environment  # noqa: E402
+from calwebbd.stages.steps.wfs_combine.shift import offset  # noqa: E402
 
 PAGE = ROOT / "docs" / "comparison.md"
 STEPS = "Step by step, from the same input"
+PLACED = ("cal", "assign_wcs", "tweakreg", "i2d")  #: products, or steps, whose coordinate system is compared
 CROSSED = "From what the other made"
 
 
@@ -68,10 +70,11 @@ class Night:
         if self.stages > 1:
             theirs, ours = (_rates(self.folder / f"{who}1") for who in ("theirs", "ours"))
             self._stage("image2", "2", theirs, ours)
+            last, listed = ("wfs-image3", pair) if self.case.pairs else ("image3", associate)
             theirs, ours = (
-                associate((self.folder / f"{who}2").glob("*_cal.fits")) for who in ("theirs", "ours")
+                listed((self.folder / f"{who}2").glob("*_cal.fits")) for who in ("theirs", "ours")
             )
-            self._stage("image3", "3", theirs, ours)
+            self._stage(last, "3", theirs, ours)
         made = sorted(str(p) for p in self.folder.glob("ours*/*.fits") if split_suffix(p.name)[2] in PRODUCTS)
         self.findings.files += len(made)
         for file, reason in self.theirs.ask("validate", files=made).result.items():
@@ -104,14 +107,21 @@ class Night:
     def _note(self, table: str, theirs: str, ours: str, label: str) -> None:
         """Compare what is in two folders; of crossed runs, the products alone."""
         members = _members(self.folder)
-        for reference in sorted((self.folder / theirs).glob("*.fits"), key=lambda p: p.stat().st_mtime_ns):
+        made = [*(self.folder / theirs).glob("*.fits"), *(self.folder / theirs).glob("*_cat.ecsv")]
+        for reference in sorted(made, key=lambda p: p.stat().st_mtime_ns):
             by_official = label.startswith("official")
             name = reference.name if by_official else _our_name(reference.name, members)
             suffix, candidate = _suffix(name), self.folder / ours / name
             if table == CROSSED and suffix not in PRODUCTS:
                 continue
-            if candidate.exists():
-                found = of_files(reference, candidate)
+            if candidate.exists() and reference.suffix == ".ecsv":
+                found = of_catalogues(reference, candidate)
+            elif candidate.exists():
+                seen = _seen_by_both(self.folder / "theirs2") if suffix == "wfscmb" else ...
+                found = of_files(reference, candidate, seen)
+                if suffix in PLACED:
+                    places = {"WCS": of_wcs(reference, candidate, aligned=label.startswith("image3"))}
+                    self.findings.add(table, f"{label}: {suffix}, WCS", self.column, places)
             elif not _skipped(reference, suffix):
                 found = {"file": Agreement(1, over=1)}
             else:
@@ -131,12 +141,24 @@ def _members(folder: Path) -> dict[str, list[str]]:
     }
 
 
+def _seen_by_both(folder: Path) -> tuple[slice, slice]:
+    """The pixels of a combined pair of wavefront sensing that both of its images see."""
+    first, second = (read_image(path) for path in sorted(folder.glob("*_cal.fits")))
+    dx, dy = offset(first, second)
+    dx, dy = (-dx, -dy) if dx < 0 else (dx, dy)
+    return slice(max(-dy, 0), first.sci.shape[0] - max(dy, 0)), slice(0, first.sci.shape[1] - dx)
+
+
 def _our_name(name: str, members: dict[str, list[str]]) -> str:
     """What calwebbd calls a file that the official package has saved under this name."""
     fitted = re.fullmatch(r"(.+)_([01])_ramp_fit\.fits", name)
+    aligned = re.fullmatch(r"(.+)_tweakreg\.fits", name)
     of_member = re.fullmatch(r"(jw\d+-(o\d+)_.+?)_(\d+)_(?:o\d+_)?([a-z_]+)\.fits", name)
     if fitted:
         return f"{fitted[1]}_ramp_fit{'ints' if fitted[2] == '1' else ''}.fits"
+    if aligned:
+        (asn_id,) = {re.split("[-_]", product)[1] for product in members}
+        return f"{aligned[1]}_{asn_id}_tweakreg.fits"
     if of_member:
         return f"{members[of_member[1]][int(of_member[3])]}_{of_member[2]}_{of_member[4]}.fits"
     return name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 
 import official
-from agreement import ATOL, FRACTION, RTOL, Agreement, total
+from agreement import ATOL, FRACTION, MAS, PIXEL, RTOL, SAME, Agreement, total
 from nights import CONTEXTS
 
 HEADER = f"""# Comparison with the official package
@@ -19,7 +19,13 @@ All image extensions are compared. A value agrees if it differs by no more than 
 times the official one, flags if they are equal, NaN if both are. One pixel in {1 / FRACTION:,.0f} may
 do otherwise: there rounding decides which way a test falls. `=` is equality to the last bit; a
 number is the largest difference, as a fraction of what is allowed; what does not agree is
-counted."""
+counted.
+
+In lines that say WCS it is the places of a grid of pixels on the sky that are compared: {PIXEL:g} of a
+pixel is allowed, and in image3, where stars decide, {MAS:g} mas. In `cat` each source is compared with the
+one at its place ({SAME:g} mas), in all columns of numbers; one without counterpart counts as a difference.
+In `wfscmb` those pixels are compared that both images see
+([why](departures.md#wfs_combine-the-edge-that-only-one-image-sees))."""
 STAGE1 = "Stage 1"
 
 
@@ -76,8 +82,8 @@ def page(findings: Findings, seeds: Sequence[int]) -> str:
     valid = (
         f"Of {findings.files} files made by calwebbd, {len(findings.invalid)} are not valid for stdatamodels."
     )
-    left_out = ", ".join(sorted(findings.left_out)) or "none"
-    left = f"Steps left out on both sides, for calwebbd does not have them yet: {left_out}."
+    left_out = ", ".join(sorted(findings.left_out))
+    left = left_out and f"Steps left out on both sides, for calwebbd does not have them yet: {left_out}."
     wrong = [
         f"{product}, {extension}, {letters.get(column, column)}: "
         f"{found.over} of {found.pixels} over, {found.nans} NaN"

@@ -80,7 +80,7 @@ def output_frame(images: Sequence[Image], params: FrameParams | None = None) -> 
         ratio = scale / mean_scale(first.wcs, first.sci.shape)
     crval = np.array(middle(polygons) if params.crval is None else params.crval, np.float64)
     pc = rotation_matrix(first.header, params.rotation)
-    vertices, centre = directions(np.vstack(polygons)), directions(crval)
+    vertices, centre = footprints.directions(np.vstack(polygons)), footprints.directions(crval)
     if np.rad2deg(np.arccos((vertices @ centre).clip(-1, 1))).max() > FAR:
         raise too_large(images, f"span more than {FAR:g} deg")
     tangent = (
@@ -104,20 +104,14 @@ def output_frame(images: Sequence[Image], params: FrameParams | None = None) -> 
 
 def middle(polygons: Sequence[footprints.Polygon]) -> tuple[float, float]:
     """Direction (ra, dec), degrees, of the middle of the box around all vertices as unit vectors."""
-    vectors = directions(np.vstack(polygons))
+    vectors = footprints.directions(np.vstack(polygons))
     x, y, z = (vectors.max(axis=0) + vectors.min(axis=0)) / 2
     return float(np.rad2deg(np.arctan2(y, x)) % 360), float(np.rad2deg(np.arctan2(z, np.hypot(x, y))))
 
 
-def directions(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., 3) unit vectors of (..., 2) right ascension and declination, degrees."""
-    lon, lat = np.deg2rad(places[..., 0]), np.deg2rad(places[..., 1])
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
-
-
 def too_large(images: Sequence[Image], why: str) -> InputError:
     """The error that says which image has its footprint farthest from the middle of the others."""
-    centres = np.array([directions(np.vstack(_polygons(image))).mean(axis=0) for image in images])
+    centres = np.array([footprints.directions(np.vstack(_polygons(image))).mean(axis=0) for image in images])
     if len(images) == 1:
         return InputError(f"the exposures {why}", file=images[0].file)
     middles = [np.median(np.delete(centres, n, axis=0), axis=0) for n in range(len(images))]

@@ -13,8 +13,9 @@ from calwebbd.stages.products import Segmentation
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.source_catalog.apertures import Apertures, apertures_for, vega_offset
-from calwebbd.stages.steps.source_catalog.detection import FinderParams, Sources, find_sources
+from calwebbd.stages.steps.source_catalog.detection import Sources, find_sources
 from calwebbd.stages.steps.source_catalog.table import measure
+from calwebbd.stages.steps.tweakreg.sources import FinderParams
 
 __all__ = ["Apertures", "Sources", "apertures_for", "find_sources", "measure", "source_catalog"]
 
@@ -26,7 +27,13 @@ class SourceCatalogParams(FinderParams):
     aperture_ee3: int = 70  #: the largest one, from which the total flux follows
     ci1_star_threshold: float = 2.0  #: flux ratio of the middle to the smallest aperture, and …
     ci2_star_threshold: float = 1.8  #: … of the largest to the middle one, above which a source is extended
-    starfinder: Literal["segmentation", "iraf", "dao"] = "segmentation"  #: how sources are found
+    starfinder: Literal["dao", "iraf", "segmentation"] = "segmentation"  #: how sources are found
+    snr_threshold: float = 3.0  #: of a source's pixels above the background, its rms
+    bkg_boxsize: int = 1000  #: of the mesh of the background, pixels
+    kernel_fwhm: float = 2.0  #: of the Gaussian through which the mosaic is seen, pixels
+    npixels: int = 25  #: segmentation: least number of connected pixels
+    peakmax: float | None = None  #: dao, iraf: greatest pixel of a source, Jy
+    kron_params: tuple[float, ...] | None = None  #: recorded; the catalogue has no Kron fluxes
 
     def __post_init__(self) -> None:
         if not 0 < self.aperture_ee1 < self.aperture_ee2 < self.aperture_ee3 < 100:

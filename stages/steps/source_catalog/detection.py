@@ -9,46 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exposure import Float
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.tweakreg.background import background
+from calwebbd.stages.steps.tweakreg.sources import FinderParams
 
 Values = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
-
-
-@dataclass(frozen=True)
-class FinderParams:
-    snr_threshold: float = 3.0  #: of a source's pixels above the background, its rms
-    bkg_boxsize: int = 1000  #: side of the boxes in which the background is measured, pixels
-    kernel_fwhm: float = 2.0  #: of the Gaussian that sources are looked for with, pixels
-    minsep_fwhm: float = 0.0  #: iraf, dao: least distance of sources, in kernel_fwhm
-    sigma_radius: float = 1.5  #: iraf, dao: where the kernel ends, its standard deviation
-    sharplo: float = 0.5  #: iraf, dao: least sharpness
-    sharphi: float = 2.0  #: iraf, dao: largest sharpness
-    roundlo: float = 0.0  #: iraf, dao: least roundness
-    roundhi: float = 0.2  #: iraf, dao: largest roundness
-    brightest: int = 200  #: iraf, dao: so many sources at most, the brightest ones
-    peakmax: float | None = None  #: iraf, dao: no sources with a pixel as bright as this, Jy
-    npixels: int = 25  #: segmentation: least number of connected pixels
-    connectivity: int = 8  #: segmentation: pixels touch at edges (4), or at corners as well (8)
-    nlevels: int = 32  #: segmentation: thresholds between a segment's lowest and highest pixel, to part it
-    contrast: float = 0.001  #: segmentation: share of a segment's flux that a part of it must have
-    multithresh_mode: str = "exponential"  #: segmentation: spacing of levels: exponential, linear or sinh
-    localbkg_width: int = 0  #: segmentation: of a square annulus for the isophotal background, pixels
-    apermask_method: str = "correct"  #: segmentation: neighbours in that annulus: correct, mask or none
-    kron_params: tuple[float, ...] | None = None  #: recorded; the catalogue has no Kron fluxes
-    deblend: bool = True  #: segmentation: part segments with several peaks
-
-    def __post_init__(self) -> None:
-        if self.connectivity not in (4, 8):
-            raise ParameterError(f"connectivity is {self.connectivity}, not 4 or 8")
-        if self.multithresh_mode not in ("exponential", "linear", "sinh"):
-            raise ParameterError(
-                f"multithresh_mode is {self.multithresh_mode!r}, not exponential, linear or sinh"
-            )
 
 
 @dataclass(frozen=True)

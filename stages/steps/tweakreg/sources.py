@@ -23,6 +23,8 @@ KRON = (2.5, 1.4, 0.0)  # kron_params None
 
 @dataclass(frozen=True)
 class FinderParams:
+    """How sources are found, here and in source_catalog."""
+
     starfinder: Literal["dao", "iraf", "segmentation"] = "iraf"  #: how sources are found
     snr_threshold: float = 10.0  #: of a peak, in units of the scatter of the background
     kernel_fwhm: float = 2.5  #: of the Gaussian through which the image is seen, pixels
@@ -44,6 +46,10 @@ class FinderParams:
     apermask_method: Literal["correct", "mask", "none"] = "correct"  #: segmentation: what neighbours become
     kron_params: tuple[float, ...] | None = None  #: segmentation: of Kron's aperture; None: 2.5, 1.4, 0
     deblend: bool = True  #: segmentation: tell blended sources apart
+
+    def __post_init__(self) -> None:
+        if self.connectivity not in (4, 8):
+            raise ParameterError(f"connectivity is {self.connectivity}, not 4 or 8")
 
 
 def find_sources(image: Image, params: FinderParams) -> Any:

@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError, ParameterError
 from calwebbd.stages.exposure import Image
+from calwebbd.stages.footprints import directions
 from calwebbd.stages.step import Skip
-from calwebbd.stages.steps.resample.frame import directions
 from calwebbd.stages.steps.skymatch import skymatch
 from calwebbd.stages.steps.skymatch.overlap import Footprint, common, fill
 from calwebbd.stages.steps.skymatch.statistics import Estimator, histogram, middle, peak

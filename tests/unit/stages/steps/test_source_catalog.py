@@ -329,9 +329,7 @@ def test_products_are_written_in_the_jwst_forms(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a_cat.ecsv", "a_segm.fits"]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"aperture_ee1": 60}, {"aperture_ee3": 100}, {"connectivity": 6}, {"multithresh_mode": "log"}]
-)
+@pytest.mark.parametrize("wrong", [{"aperture_ee1": 60}, {"aperture_ee3": 100}, {"connectivity": 6}])
 def test_parameters_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         SourceCatalogParams(**wrong)
