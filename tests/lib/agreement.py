@@ -45,14 +45,15 @@ class Agreement:
 
 
 def of_files(reference: Path, candidate: Path, part: Any = ...) -> dict[str, Agreement]:
-    """The agreement of each image extension, or of a part of it; one that the candidate lacks differs wholly."""
+    """The agreement of each image extension; one that the candidate lacks differs wholly.
+
+    part : of the arrays that is compared; all if not given
+    """
     with fits.open(reference) as theirs, fits.open(candidate) as ours:
+        arrays = {hdu.name: hdu.data[part] for hdu in theirs if hdu.is_image and hdu.data is not None}
         return {
-            hdu.name: of_arrays(hdu.data[part], ours[hdu.name].data[part])
-            if hdu.name in ours
-            else _nothing(hdu.data)
-            for hdu in theirs
-            if hdu.is_image and hdu.data is not None
+            name: of_arrays(array, ours[name].data[part]) if name in ours else _nothing(array)
+            for name, array in arrays.items()
         }
 
 
