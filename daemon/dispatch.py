@@ -108,6 +108,9 @@ class Dispatch:
         with self.store.transaction():
             self.store.finish(job, now)
             made = self.records.complete(job, work, result, self.terms.output, now)
+            for source in work.inputs:
+                if reason := result.left_out.get(source.path.name):
+                    self.records.note(source.path, f"left out of {work.subject}: {reason}")
             for product in made:
                 self._follow(product, now)
         return made

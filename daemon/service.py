@@ -35,6 +35,7 @@ from calwebbd.stages.errors import ReferenceMissing
 CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
 VERIFY = "calwebbd.stages.verify:verify"
 LONGEST_WAIT_S = 5.0
+WARNINGS = frozenset({"quarantined", "failed", "left out", "underestimated"})
 SOON_S = 60.0  #: with `once`, jobs to be tried again within this are waited for
 
 #: (event, facts about it), for whoever shows progress
@@ -240,7 +241,9 @@ class Service:
         self._records.decide("service", what, "", why, time.time())
 
     def _tell(self, event: str, **facts: Any) -> None:
-        level = _log.warning if event in {"quarantined", "failed", "underestimated"} else _log.info
+        level = (
+            _log.warning if event in {"quarantined", "failed", "left out", "underestimated"} else _log.info
+        )
         level(event, **facts)
         if self._on_event is not None:
             self._on_event(event, facts)

@@ -76,11 +76,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     steps : what each did, as stages.run.StepRecord has it
     parameters : of the pipeline itself
+    left_out : why members were not used, by their file names
     """
 
     products: tuple[Product, ...]
     steps: tuple[dict[str, Any], ...] = ()
     parameters: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
     started: float
     ended: float
     peak_mb: float

@@ -260,6 +260,7 @@ def _result(
         products=workspace.settle(folder, written),
         steps=tuple(steps),
         parameters=own,
+        left_out={each.file: each.reason for outcome in outcomes for each in outcome.left_out},
         started=started,
         ended=time.time(),
         peak_mb=used.ru_maxrss / 1024,

@@ -111,6 +111,8 @@ class Workshop:
         cost = {"seconds": round(seconds, 3), "peak_mb": round(result.peak_mb), "predicted_mb": job.mem_mb}
         product = work_of(job.payload).subject
         self._tell("finished", job=job.id, pipeline=job.stage, product=product, files=files, **cost)
+        for file, reason in result.left_out.items():
+            self._tell("left out", job=job.id, product=product, file=file, reason=reason)
         if result.peak_mb > job.mem_mb:
             self._tell("underestimated", job=job.id, pipeline=job.stage, product=product, **cost)
 

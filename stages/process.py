@@ -20,7 +20,7 @@ from calwebbd.stages.exposure import Exposure
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_guide_star, read_header, read_image, read_ramp
 from calwebbd.stages.groups import GROUP_ID
-from calwebbd.stages.members import read_usable
+from calwebbd.stages.members import LeftOut, read_usable
 from calwebbd.stages.names import PRODUCTS, split_suffix
 from calwebbd.stages.parameters import Layer, check, concerning
 from calwebbd.stages.run import Run, StepRecord, StopAfter
@@ -37,6 +37,7 @@ class Outcome:
 
     inputs : science members first, then the others that the association lists
     parameters : of the pipeline itself, each with its value and origin
+    left_out : science members that were not used, and why
     """
 
     pipeline: str
@@ -47,6 +48,7 @@ class Outcome:
     steps: tuple[StepRecord, ...]
     seconds: float
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
     def product(self, suffix: str) -> Path | None:
         """The first product with this suffix."""
@@ -146,6 +148,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         tuple(run.records),
         time.perf_counter() - start,
         run.parameters.record(),
+        tuple(run.left_out),
     )
 
 

@@ -54,7 +54,7 @@ class Run:
     save : writes a product, by suffix, that the next step would change
     byproducts : what steps made beside their results, by suffix
     others : files of the association that are not science, by role: background, imprint, …
-    left_out : science members that cannot be read
+    left_out : science members that cannot be read; the pipeline adds others that it does not use
     """
 
     pipeline: Pipeline

@@ -79,6 +79,8 @@ def run_process(args: argparse.Namespace) -> int:
         for outcome in process_through(
             [Path(f) for f in args.files], args.pipeline, args.through, options, failed
         ):
+            for each in outcome.left_out:
+                print(f"{outcome.name}: {each.file} is left out: {each.reason}", file=sys.stderr)
             paths = [product.path for product in outcome.products]
             for path in [*paths, *(pictures(paths) if args.quicklook else ())]:
                 print(path)

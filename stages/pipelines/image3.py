@@ -49,13 +49,13 @@ def image3(run: Run, images: list[Image]) -> dict[str, Exposure | Catalogue | li
     and ``cat`` and ``segm`` if there are sources in it; ``members`` says who was used, and how.
     A member that cannot be used is left out as long as enough others can.
     """
-    images, left_out = usable(run, images)
+    images, run.left_out = usable(run, images)
     *compare, _, _ = chosen(images[0].header)
     flagged = run.steps(compare, images)
     products: dict[str, Exposure | Catalogue | list[Exposure]] = {}
     if flagged[0].header["S_OUTLIR"] == "COMPLETE":
         products["crf"] = flagged
-    members = member_table(flagged, left_out)
+    members = member_table(flagged, run.left_out)
     mosaic = run.step(resample, flagged)
     if isinstance(mosaic, Mosaic):
         products |= {"i2d": run.step(source_catalog, mosaic), "members": members}

@@ -60,6 +60,7 @@ class Outcome:
     products: tuple[Written, ...]
     steps: tuple[Step, ...]
     parameters: dict[str, Any] = field(default_factory=dict)
+    left_out: tuple[Any, ...] = ()
 
 
 def name(exposure: int = 1, detector: str = "nrca1", suffix: str = "uncal") -> str:
