@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calwebbd.stages.simulate import Effects, simulate_cache, simulate_exposures
@@ -35,6 +35,7 @@ class Case:
     snowballs: float = 1.0
     pairs: bool = False  #: of wavefront sensing: combined by two
     tracks: float | None = None  #: of cosmic rays, for each pixel and group; as many as in flight if None
+    stripes: float = 1.0  #: DN rms, from line to line
 
     @property
     def instrument(self) -> str:
@@ -61,10 +62,11 @@ class Case:
 
     @property
     def effects(self) -> Effects:
+        usual = Effects(snowballs=self.snowballs, one_over_f=self.stripes)
         if self.tracks is None:
-            return Effects(snowballs=self.snowballs)
+            return usual
         seconds = Readout(self.subarray, self.readpatt, self.ngroups, self.nints).tgroup
-        return Effects(snowballs=self.snowballs, cosmic_rays=self.tracks / seconds)
+        return replace(usual, cosmic_rays=self.tracks / seconds)
 
 
 @dataclass(frozen=True)

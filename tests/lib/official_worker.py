@@ -12,6 +12,7 @@ from workers import serve
 PIPELINES = {
     "detector1": "Detector1Pipeline",
     "dark": "DarkPipeline",
+    "guider": "GuiderPipeline",
     "image2": "Image2Pipeline",
     "image3": "Image3Pipeline",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,3 +75,21 @@ def jumps_of(ramp: Path, truth: Truth, references: Path) -> Jumps:
     strong = usable & (charge[:, 1:] / gain > DEVIATIONS * noise)
     quiet = usable & (charge[:, 1:] == 0)
     return Jumps(*(int(np.count_nonzero(a)) for a in (strong, strong & jumps, quiet & jumps, quiet)))
+
+
+def stripes_of(ramp: Path, truth: Truth) -> float:
+    """DN rms of what lines have in common, in differences of successive groups less their true signal.
+
+    Each line, along which the detector is read, counts with the median of its pixels without flags;
+    the level of the whole difference does not count.
+    """
+    with fits.open(ramp) as hdus:
+        header, sci = hdus[0].header, hdus["SCI"].data
+        flagged = (hdus["GROUPDQ"].data > 0) | (hdus["PIXELDQ"].data > 0)
+    residual = np.diff(sci, axis=1) - truth.rate * header["TGROUP"]
+    residual[flagged[:, 1:] | flagged[:, :-1]] = np.nan
+    lines = residual if abs(header["SLOWAXIS"]) == 2 else residual.swapaxes(2, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # lines without any good pixel
+        levels = np.nanmedian(lines, axis=3)
+    return float(np.sqrt(np.nanmean((levels - np.nanmean(levels, axis=2, keepdims=True)) ** 2)))

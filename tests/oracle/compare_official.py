@@ -110,8 +110,8 @@ class Night:
         made = [*(self.folder / theirs).glob("*.fits"), *(self.folder / theirs).glob("*_cat.ecsv")]
         for reference in sorted(made, key=lambda p: p.stat().st_mtime_ns):
             by_official = label.startswith("official")
-            name = reference.name if by_official else _our_name(reference.name, members)
-            suffix, candidate = _suffix(name), self.folder / ours / name
+            name = reference.name if by_official else our_name(reference.name, members)
+            suffix, candidate = suffix_of(name), self.folder / ours / name
             if table == CROSSED and suffix not in PRODUCTS:
                 continue
             if candidate.exists() and reference.suffix == ".ecsv":
@@ -149,7 +149,7 @@ def _seen_by_both(folder: Path) -> tuple[slice, slice]:
     return slice(max(-dy, 0), first.sci.shape[0] - max(dy, 0)), slice(0, first.sci.shape[1] - dx)
 
 
-def _our_name(name: str, members: dict[str, list[str]]) -> str:
+def our_name(name: str, members: dict[str, list[str]]) -> str:
     """What calwebbd calls a file that the official package has saved under this name."""
     fitted = re.fullmatch(r"(.+)_([01])_ramp_fit\.fits", name)
     aligned = re.fullmatch(r"(.+)_tweakreg\.fits", name)
@@ -161,10 +161,10 @@ def _our_name(name: str, members: dict[str, list[str]]) -> str:
         return f"{aligned[1]}_{asn_id}_tweakreg.fits"
     if of_member:
         return f"{members[of_member[1]][int(of_member[3])]}_{of_member[2]}_{of_member[4]}.fits"
-    return name
+    return name.replace("_darkpipeline.fits", "_dark.fits")
 
 
-def _suffix(name: str) -> str:
+def suffix_of(name: str) -> str:
     """The suffix, of a product or of a step: ``ramp_fit``, and ``ramp_fitints`` by integration."""
     if whole := split_suffix(name)[2]:
         return whole

@@ -1,4 +1,4 @@
-"""Compare rates and cosmic rays with the simulator's truth: calwebbd, and the official package beside it.
+"""Compare rates, cosmic rays and stripes with the simulator's truth, calwebbd and the official package.
 
     python tests/oracle/truth.py [--cases nrc-rapid mir-slitless …] [--ours] [--write]
 
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot"), str(Path(__file__).parent)]
 
 import official  # noqa: E402
+import stripe_truth  # noqa: E402
 from nights import FRAMES, SUBARRAYS, Campaign, Case  # noqa: E402
 from pulls import DEVIATIONS, Jumps, Pulls, jumps_of, pulls_of  # noqa: E402
 from workers import Worker  # noqa: E402
@@ -40,7 +41,20 @@ CASES = {
     for case in campaign.cases
     if not case.exp_type and case.segments == 1
 }
-HEADER = """# Rates and cosmic rays beside the truth
+USUAL = (
+    *("nrc-rapid", "nrc-medium8", "nrc-deep8", "nrs-s200a1", "nrs-average", "nrs-prism", "nrs-irs2"),
+    *(
+        "nis-soss",
+        "nis-ami",
+        "nis-average",
+        "fgs-rapid",
+        "fgs-average",
+        "mir-sub256",
+        "mir-slitless",
+        "mrs-fast",
+    ),
+)
+HEADER = """# Rates, cosmic rays and stripes beside the truth
 
 calwebbd {ours}{beside}, on simulated exposures whose truth is known. Made by
 `python tests/oracle/truth.py --write`.
@@ -147,7 +161,8 @@ def main() -> int:
             if cases:
                 chosen = replace(campaign, cases=cases)
                 rows += list(measure(chosen, Path(scratch) / campaign.name, args.algorithms, not args.ours))
-    text = page(rows, args.algorithms, not args.ours)
+        stripes = stripe_truth.section(Path(scratch) / "stripes", not args.ours)
+    text = page(rows, args.algorithms, not args.ours) + "\n" + stripes
     print(text)
     if args.write:
         PAGE.write_text(text)
@@ -155,7 +170,8 @@ def main() -> int:
 
 
 def _usual() -> list[Case]:
-    return [case for case in SUBARRAYS.cases if case.name in CASES]
+    """One of each way of reading; IRS2 and MRS have nothing but full frames."""
+    return [case for case in (*SUBARRAYS.cases, *FRAMES.cases) if case.name in USUAL]
 
 
 if __name__ == "__main__":

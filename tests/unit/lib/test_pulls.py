@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from pulls import Jumps, jumps_of, pulls_of
+from pulls import Jumps, jumps_of, pulls_of, stripes_of
 
 from calwebbd.stages import flags
 from calwebbd.stages.simulate.ramp import HIT
@@ -24,7 +24,13 @@ def truth(*hits: tuple[int, int, int, int, float]) -> Truth:
 
 def write(path: Path, **arrays: np.ndarray) -> Path:
     header = fits.Header(
-        {"NFRAMES": 1, "TGROUP": 1.0, "R_GAIN": "crds://gain.fits", "R_READNO": "crds://noise.fits"}
+        {
+            "NFRAMES": 1,
+            "TGROUP": 1.0,
+            "SLOWAXIS": 2,
+            "R_GAIN": "crds://gain.fits",
+            "R_READNO": "crds://noise.fits",
+        }
     )
     hdus = [
         fits.PrimaryHDU(header=header),
@@ -58,3 +64,14 @@ def test_hits_are_found_where_they_are_flagged_and_other_flags_are_false(tmp_pat
     # two differences a pixel, without those of four hits and the other one of the saturated pixel
     assert found == Jumps(hits=2, found=1, false=1, quiet=2 * SIDE**2 - 5)
     assert found.completeness == 0.5
+
+
+def test_stripes_are_what_lines_have_in_common(tmp_path: Path) -> None:
+    sci = np.zeros((1, 2, SIDE, SIDE), np.float32)
+    sci[0, 1] = truth().rate + 50.0  # a level is no stripe
+    sci[0, 1, ::2] += 3
+    sci[0, 1, 0] = 1e6
+    groupdq, pixeldq = np.zeros(sci.shape, np.uint8), np.zeros((SIDE, SIDE), np.uint32)
+    pixeldq[0] = flags.DO_NOT_USE
+    file = write(tmp_path / "ramp.fits", sci=sci, groupdq=groupdq, pixeldq=pixeldq)
+    assert stripes_of(file, truth()) == pytest.approx(1.5, rel=1e-3)
