@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from calwebbd.daemon import filesystems, records
-from calwebbd.queues import store
+from calwebbd.queues import database as queue
 from calwebbd.queues.migrate import Unfit, migrations
 from calwebbd.queues.store import Store
 
 #: all migrations, in order: the database's version is the number of the last
-SCRIPTS = migrations(store.MIGRATIONS, records.MIGRATIONS)
+SCRIPTS = migrations(queue.MIGRATIONS, records.MIGRATIONS)
 VERSION = SCRIPTS[-1].number
 #: what people may ask with SQL
 VIEWS = (Path(__file__).parent / "views.sql").read_text()

@@ -142,7 +142,7 @@ class Service:
     def _wait(self, longest: float) -> None:
         """Until something is heard or due."""
         settling = self._reception.next_due()
-        job = self._dispatch.store.next_due()
+        job = self._dispatch.store.next_due(time.time())
         dues = [longest]
         if settling is not None:
             dues.append(settling - time.monotonic())
@@ -216,7 +216,7 @@ class Service:
 
     def _idle(self) -> bool:
         """Whether only clocks are left to wait for."""
-        due = self._dispatch.store.next_due()
+        due = self._dispatch.store.next_due(time.time())
         soon = due is not None and due < time.time() + SOON_S
         return self._scanned and self._reception.stuck and self._workshop.idle and not soon
 

@@ -50,7 +50,9 @@ def migrate(connection: sqlite3.Connection, path: Path, scripts: Sequence[Migrat
     missing = [script for script in scripts if script.number > have]
     if not missing:
         return
-    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+    if not have and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise Unfit(f"{path} has tables but no version: it was not made by this calwebbd")
+    if have:
         _keep(connection, path.with_name(f"{path.name}.v{have}"))
     views = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
     text = "\n".join(

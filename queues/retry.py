@@ -1,7 +1,9 @@
-"""When to try a failed job again: pure."""
+"""When to try a failed job again, and with how much: pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from calwebbd.queues.job import Job
 
 
 class Failure(StrEnum):
@@ -9,6 +11,7 @@ class Failure(StrEnum):
 
     INPUT = "input"  #: its input is wrong; no retry mends it
     MISSING = "missing"  #: something it needs is not there yet
+    DISK = "disk"  #: a disk is full, read-only or gone
     MEMORY = "memory"  #: it had too little
     TIMEOUT = "timeout"
     KILLED = "killed"  #: its process was killed
@@ -18,7 +21,7 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """attempts : in all; delay_s : before the second, growing by `factor` up to `longest_s`."""
+    """attempts : in a row that end so; delay_s : before the second, growing by `factor` up to `longest_s`."""
 
     attempts: int
     delay_s: float = 0.0
@@ -29,28 +32,70 @@ class Policy:
 POLICIES: dict[Failure, Policy] = {
     Failure.INPUT: Policy(attempts=1),
     Failure.MISSING: Policy(attempts=200, delay_s=900.0, factor=1.0),
-    Failure.MEMORY: Policy(attempts=4, delay_s=1.0),
+    Failure.DISK: Policy(attempts=1000, delay_s=60.0, longest_s=900.0),
+    Failure.MEMORY: Policy(attempts=3, delay_s=1.0),
     Failure.TIMEOUT: Policy(attempts=2, delay_s=10.0),
     Failure.KILLED: Policy(attempts=3, delay_s=5.0),
     Failure.LOST: Policy(attempts=50),
     Failure.ERROR: Policy(attempts=2, delay_s=5.0),
 }
+#: of all kinds together, so that failures which take turns end too
+MOST_ATTEMPTS = 2000
 
 
-def delay(failure: Failure, attempt: int, jitter: float) -> float | None:
+def delay(failure: Failure, tries: int, jitter: float) -> float | None:
     """Seconds until the next attempt, or None when there shall be none.
 
-    attempt : number of the one that failed, from 1
+    tries : attempts in a row that ended so, from 1
     jitter : uniform in [0, 1); stretches the delay by up to a quarter, so that
         jobs which failed together do not come back together
     """
     policy = POLICIES[failure]
-    if attempt >= policy.attempts:
+    if tries >= policy.attempts:
         return None
-    base = min(policy.delay_s * policy.factor ** (attempt - 1), policy.longest_s)
+    base = min(policy.delay_s * policy.factor ** min(tries - 1, 30), policy.longest_s)
     return base * (1.0 + 0.25 * jitter)
 
 
-def memory(failure: Failure, mem_mb: int, budget_mb: int) -> int:
-    """Memory to ask for next time: double, once it was too little, up to all there is."""
-    return max(mem_mb, min(2 * mem_mb, budget_mb)) if failure is Failure.MEMORY else mem_mb
+@dataclass(frozen=True)
+class Next:
+    """What becomes of a job that failed.
+
+    delay : until it is tried again, s; None for never
+    mem_mb, rung : memory to ask for, and how often it was raised
+    stretch : of its time limit
+    """
+
+    delay: float | None
+    reason: str
+    tries: int
+    mem_mb: int
+    rung: int
+    stretch: int
+
+
+def after(
+    job: Job, failure: Failure, reason: str, *, jitter: float, budget_mb: int, peak_mb: float | None = None
+) -> Next:
+    """Decide on a job whose attempt has failed.
+
+    Too little memory: half as much again, then everything there is, alone. Too little time: twice
+    the limit, once. What has failed on the last rung is dead, and its reason has the numbers.
+    """
+    tries = job.tries + 1 if job.failure == failure else 1
+    wait = delay(failure, tries, jitter) if job.attempt < MOST_ATTEMPTS else None
+    mem_mb, rung, stretch = job.mem_mb, job.rung, job.stretch
+    if failure is Failure.MEMORY:
+        if rung == 2 or mem_mb >= budget_mb:
+            wait = None
+            peak = "" if peak_mb is None else f", at least {peak_mb:.0f} MB were used"
+            reason += f", alone with {budget_mb} MB; {job.predicted_mb} MB were predicted{peak}"
+        else:
+            wait = POLICIES[failure].delay_s * (1.0 + 0.25 * jitter)
+            rung += 1
+            mem_mb = min(mem_mb * 3 // 2 + 1, budget_mb) if rung == 1 else budget_mb
+    if failure is Failure.TIMEOUT and wait is not None:
+        stretch = 2 * job.stretch
+    elif failure is Failure.TIMEOUT:
+        reason += f", {job.stretch} times the usual" if job.stretch > 1 else ""
+    return Next(wait, reason, tries, mem_mb, rung, stretch)

@@ -5,7 +5,6 @@ things are written, so that they need not wait.
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,14 @@ import pytest
 SHARED_MEMORY = Path("/dev/shm")
 
 
+def folder() -> "tempfile.TemporaryDirectory[str]":
+    """For tests that need one for each example."""
+    fast = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+    return tempfile.TemporaryDirectory(prefix="calwebbd-", dir=fast)
+
+
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """In place of pytest's own."""
-    fast = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="calwebbd-", dir=fast))
-    yield folder
-    shutil.rmtree(folder)
+    with folder() as found:
+        yield Path(found)

@@ -156,7 +156,7 @@ def test_a_failed_job_gives_way_to_a_newer_one_for_its_subject(store: Store) -> 
 def test_a_failed_job_waits_for_its_turn(store: Store) -> None:
     store.put(job("a"), now=0.0)
     assert fail(store, claimed(store), Failure.ERROR).not_before == 5.0
-    assert store.next_due() == 5.0
+    assert store.next_due(0.0) == 5.0
     assert claim(store, now=4.9) is None
     assert claimed(store, now=5.0).attempt == 2
 
@@ -167,9 +167,9 @@ def test_wrong_input_is_not_tried_again(store: Store) -> None:
     assert (dead.state, dead.reason) == (State.DEAD, "because")
 
 
-def test_a_job_that_ran_out_of_memory_asks_for_double(store: Store) -> None:
+def test_a_job_that_ran_out_of_memory_asks_for_half_as_much_again(store: Store) -> None:
     store.put(job("a", mem_mb=300), now=0.0)
-    assert fail(store, claimed(store), Failure.MEMORY).mem_mb == 600
+    assert fail(store, claimed(store), Failure.MEMORY).mem_mb == 451
 
 
 def test_a_dead_job_comes_back_when_asked_for(store: Store) -> None:
@@ -226,6 +226,7 @@ PATHS = {
     State.PUBLISHING: (State.RUNNING, State.PUBLISHING),
     State.DONE: (State.RUNNING, State.PUBLISHING, State.DONE),
     State.DEAD: (State.DEAD,),
+    State.DROPPED: (State.DROPPED,),
     State.SUPERSEDED: (State.SUPERSEDED,),
 }
 

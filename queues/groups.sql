@@ -1,0 +1,69 @@
+-- name: open_group
+-- Opening a group twice changes nothing, but a list of members outranks a collection.
+INSERT INTO gathering (name, listed, payload, opened_at, changed_at)
+VALUES (:name, :listed, :payload, :now, :now)
+ON CONFLICT (name) DO UPDATE SET listed = 1, payload = excluded.payload, state = 'open',
+    opened_at = :now, changed_at = :now
+WHERE excluded.listed = 1 AND gathering.payload != excluded.payload
+
+-- name: unlist
+-- A new list replaces the members that are not on it.
+DELETE FROM member WHERE gathering = :name
+AND name NOT IN (SELECT value FROM json_each(:members))
+
+-- name: join_group
+-- Seen before: only the facts may be new.
+INSERT INTO member (gathering, name, facts) VALUES (:gathering, :name, :facts)
+ON CONFLICT (gathering, name) DO UPDATE SET facts = excluded.facts WHERE facts != excluded.facts
+
+-- name: assess
+-- Whether all have come who are expected, as far as is known by now.
+UPDATE gathering SET complete = :complete, missing = :missing WHERE name = :name
+
+-- name: satisfy
+-- Only a new value counts, so that seeing a product again is a no-op.
+UPDATE member SET value = :value, failed = NULL
+WHERE gathering = :gathering AND name = :name AND value IS NOT :value
+
+-- name: give_up
+-- A member that will not come: the group need not wait for it.
+UPDATE member SET failed = :reason WHERE gathering = :gathering AND name = :name AND value IS NULL
+
+-- name: touch_group
+-- The quiet clock starts anew; a group that has fired opens again for its next version.
+UPDATE gathering SET changed_at = :now, opened_at = CASE state WHEN 'fired' THEN :now ELSE opened_at END,
+                     state = 'open'
+WHERE name = :name
+
+-- name: fire
+-- Once for each opening.
+UPDATE gathering SET state = 'fired', version = version + 1, reason = :reason, changed_at = :now
+WHERE name = :name AND state = 'open'
+
+-- name: explain
+-- Why a group still waits.
+UPDATE gathering SET reason = :reason WHERE name = :name AND reason != :reason
+
+-- name: open_groups
+-- Those that may fire, and whether our own backlog still holds one of their members.
+SELECT *, EXISTS (SELECT 1 FROM job WHERE feeds = gathering.name AND feeds != ''
+                  AND state IN ('ready', 'running', 'publishing')) AS busy
+FROM gathering WHERE state = 'open' ORDER BY opened_at, name
+
+-- name: group
+-- One group, open or fired.
+SELECT *, 0 AS busy FROM gathering WHERE name = :name
+
+-- name: ordinal
+-- Rows are never deleted, so that a group keeps its place among those whose names begin alike.
+SELECT count(*) AS n FROM gathering
+WHERE substr(name, 1, length(:prefix)) = :prefix
+AND rowid <= (SELECT rowid FROM gathering WHERE name = :name)
+
+-- name: members
+-- In a stable order: products must not depend on who came first.
+SELECT * FROM member WHERE gathering = :name ORDER BY name
+
+-- name: awaiting
+-- Groups that know a member of this name.
+SELECT gathering FROM member WHERE name = :name ORDER BY gathering
