@@ -78,6 +78,18 @@ class Associations(Section, frozen=True):
     hard_seconds: Seconds = 72 * 3600.0
 
 
+class Queue(Section, frozen=True):
+    """reserve_mb : so much of the products' disk is never used
+    backlog : with so many jobs waiting no more files are taken in
+    failures, probe_seconds : so many alike in a row pause their stage, until a probe succeeds
+    """
+
+    reserve_mb: Count = 1024
+    backlog: Count = 100_000
+    failures: Count = 5
+    probe_seconds: Seconds = 300.0
+
+
 class Products(Section, frozen=True):
     """quicklook : whether there is a PNG beside each image;
     sidecars : whether there is the record of how it was made beside each product."""
@@ -99,6 +111,7 @@ class Config(Section, frozen=True):
     workers: Workers = Workers()
     watch: Watch = Watch()
     associations: Associations = Associations()
+    queue: Queue = Queue()
     products: Products = Products()
     log: Log = Log()
     steps: Steps = {}

@@ -210,11 +210,12 @@ class _Handler(socketserver.BaseRequestHandler):
             self.request.sendall(msgspec.json.encode(reply))
 
     def _reply(self) -> Reply:
+        told = _read(self.request)
         _, uid, _ = struct.unpack("3i", self.request.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if not _allowed(uid):
             return Reply(refused=f"{_name(uid)} is not the user of the service")
         try:
-            request = _decoder().decode(_read(self.request))
+            request = _decoder().decode(told)
         except msgspec.DecodeError as error:
             return Reply(refused=f"the service does not understand the request: {error}")
         return self.server.have_done(request, _name(uid))

@@ -16,11 +16,12 @@ import msgspec
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.intake import Refused, Seen
 from calwebbd.daemon.records import Known, Records, stamp
-from calwebbd.daemon.route import STAGES, estimate_mb, follow, member_name
+from calwebbd.daemon.route import STAGES, estimate_disk_mb, estimate_mb, follow, member_name
 from calwebbd.daemon.work import Input, Result, Work, encode, work_of
 from calwebbd.queues.groups import Clocks, Group, judge
 from calwebbd.queues.job import Job, State
 from calwebbd.queues.retry import Failure
+from calwebbd.queues.stages import Breaker
 from calwebbd.queues.store import Store
 from calwebbd.stages.associations import (
     Association,
@@ -46,12 +47,13 @@ class Terms:
     sidecars: bool = False
     level3: bool = True
     clocks: Clocks = field(default_factory=lambda: Clocks(hold_s=5.0, quiet_s=600.0, hard_s=72 * 3600.0))
+    breaker: Breaker = field(default_factory=Breaker)
     estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
 
 
 def terms(config: Config, context: str) -> Terms:
     """What the configuration says of them."""
-    waits = config.associations
+    waits, queue = config.associations, config.queue
     return Terms(
         output=config.folders.output,
         context=context,
@@ -62,6 +64,7 @@ def terms(config: Config, context: str) -> Terms:
         sidecars=config.products.sidecars,
         level3=waits.level3,
         clocks=Clocks(waits.hold_seconds, waits.quiet_seconds, waits.hard_seconds),
+        breaker=Breaker(queue.failures, queue.probe_seconds),
     )
 
 
@@ -111,8 +114,10 @@ class Dispatch:
             for source in work.inputs:
                 if reason := result.left_out.get(source.path.name):
                     self.records.note(source.path, f"left out of {work.subject}: {reason}")
+            if self.store.relax(job.stage, now):
+                self.records.decide("service", "resume", job.stage, f"{work.subject} went well", now)
             for product in made:
-                self._follow(product, now)
+                self._follow(product, now, again=work.again)
         return made
 
     def failed(
@@ -125,17 +130,31 @@ class Dispatch:
         detail: str = "",
         started: float | None = None,
         jitter: float = 0.0,
+        peak_mb: float | None = None,
     ) -> Job:
         """An attempt ended otherwise. Returns the job as it now is."""
         work = work_of(job.payload)
         began = job.changed_at if started is None else started
         with self.store.transaction():
-            self.records.failed(job, work, failure, reason, detail, began, now)
+            self.records.failed(job, work, failure, reason, detail, began, now, peak_mb)
             budget_mb = self.terms.budget_mb
-            after = self.store.fail(job, failure, reason, now, jitter=jitter, budget_mb=budget_mb)
+            after = self.store.fail(
+                job, failure, reason, now, jitter=jitter, budget_mb=budget_mb, peak_mb=peak_mb
+            )
+            paused = self.store.strain(job.stage, job.subject, failure, reason, now, self.terms.breaker)
+            if paused:
+                self.records.decide("service", "pause", job.stage, paused, now)
             if after.state is State.DEAD:
                 self._lament(after, work, failure, reason, now)
         return after
+
+    def dropped(self, job: Job, reason: str, now: float) -> bool:
+        """An operator gives a job up; False if it can no longer be."""
+        with self.store.transaction():
+            done = self.store.drop(job.id, reason, now)
+            if done:
+                self._lament(job, work_of(job.payload), None, reason, now)
+            return done
 
     def rescue(self, now: float, alive: Callable[[str], bool]) -> list[Job]:
         """Take back jobs from workers that are no more."""
@@ -167,9 +186,9 @@ class Dispatch:
             fired = True
         return fired
 
-    def _follow(self, known: Known, now: float) -> None:
+    def _follow(self, known: Known, now: float, *, again: bool = False) -> None:
         """Groups that wait for this file have it; its own pipeline is put in the queue."""
-        value = encode(Input(known.path, known.sha256))
+        value = encode(Input(known.path, known.sha256, again=again))
         step = follow(known.kind, known.header)
         feeds = self._join(step.group, known, now) if step.group and self.terms.level3 else ""
         waiting = self.store.awaiting(known.path.name)
@@ -182,7 +201,7 @@ class Dispatch:
         if f"{step.pipeline}:{subject}" in waiting:
             self.records.note(known.path, "an association makes its product, with the other members")
             return
-        source = (Input(known.path, known.sha256),)
+        source = (Input(known.path, known.sha256, again=again),)
         self._put(self._work(step.pipeline, subject, source, known.header), [known.header], now, feeds=feeds)
 
     def _join(self, key: GroupKey, known: Known, now: float) -> str:
@@ -267,6 +286,7 @@ class Dispatch:
             steps=self.terms.steps,
             quicklook=self.terms.quicklook,
             sidecars=self.terms.sidecars,
+            again=all(source.again for source in inputs),
         )
 
     def _put(
@@ -280,9 +300,10 @@ class Dispatch:
     ) -> None:
         # An estimate is no proof: what seems larger than the budget is tried alone.
         mem_mb = min(self.terms.estimate(work.pipeline, headers), self.terms.budget_mb)
-        self.store.put(work.job(mem_mb, feeds=feeds, reason=reason), now)
+        disk_mb = estimate_disk_mb(work.pipeline, headers)
+        self.store.put(work.job(mem_mb, disk_mb=disk_mb, feeds=feeds, reason=reason), now)
 
-    def _lament(self, job: Job, work: Work, failure: Failure, reason: str, now: float) -> None:
+    def _lament(self, job: Job, work: Work, failure: Failure | None, reason: str, now: float) -> None:
         """Groups need not wait for what a dead job was to make; wrong input is quarantined."""
         member = f"{work.subject}_cal.fits"
         for group in self.store.awaiting(member):

@@ -136,10 +136,18 @@ class Records:
         return made
 
     def failed(
-        self, job: Job, work: Work, failure: str, reason: str, detail: str, started: float, now: float
+        self,
+        job: Job,
+        work: Work,
+        failure: str,
+        reason: str,
+        detail: str,
+        started: float,
+        now: float,
+        peak_mb: float | None = None,
     ) -> None:
         """An attempt that did not end well."""
-        fields = {"failure": failure, "reason": reason, "detail": detail}
+        fields = {"failure": failure, "reason": reason, "detail": detail, "peak_mb": peak_mb}
         activity = self._activity(job, work, started=started, ended=now, outcome="failed", **fields)
         self._used(activity, work.inputs, now)
 

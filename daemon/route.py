@@ -9,7 +9,7 @@ from calwebbd.stages.associations.pool import KEYWORDS as ASSOCIATING
 from calwebbd.stages.associations.pool import LOGICALS
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.header import Header, Value
-from calwebbd.stages.memory import peak_mb
+from calwebbd.stages.memory import disk_mb, peak_mb
 from calwebbd.stages.names import KEYWORDS as NAMING
 from calwebbd.stages.names import split_suffix
 
@@ -73,3 +73,8 @@ def member_name(name: str) -> str:
 def estimate_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
     """Memory a job needs, MB."""
     return peak_mb(STAGES[pipeline], headers)
+
+
+def estimate_disk_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
+    """Room on the disk that a job needs, MB."""
+    return disk_mb(STAGES[pipeline], headers)

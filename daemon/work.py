@@ -8,11 +8,15 @@ import msgspec
 
 from calwebbd.queues.job import NewJob
 
+#: by how much new data are more urgent than old
+LIVE = 10
+
 
 class Input(msgspec.Struct, frozen=True):
     path: Path
     sha256: str
     role: str = "science"
+    again: bool = False  #: made anew, not because of new data
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +27,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     asn : association to hand to the pipeline in place of the single input, by its file name
     made : whether the association is our own, and is published with the products
     steps : parameters of the site, by step
+    again : old data are done anew, which is less urgent than what has just come
     quicklook : whether pictures of the products are published with them
     sidecars : whether the record of how each was made is
     """
@@ -38,6 +43,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     asn_name: str = ""
     asn: dict[str, Any] | None = None
     made: bool = False
+    again: bool = False
     quicklook: bool = False
     sidecars: bool = False
 
@@ -48,14 +54,20 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         parts = (self.pipeline, self.subject, contents, self.steps, self.context, self.code)
         return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
-    def job(self, mem_mb: int, *, feeds: str = "", reason: str = "") -> NewJob:
-        """The later its stage, the more urgent: finished products free what waits for them."""
+    @property
+    def program(self) -> str:
+        return str(self.header.get("PROGRAM", ""))
+
+    def job(self, mem_mb: int, *, disk_mb: int = 0, feeds: str = "", reason: str = "") -> NewJob:
+        """New data come first; of them, what is nearer to its end, for others may wait for it."""
         return NewJob(
             key=self.key,
             stage=self.pipeline,
             subject=f"{self.pipeline}:{self.subject}",
-            priority=self.stage,
+            priority=self.stage + (0 if self.again else LIVE),
+            share=self.program,
             mem_mb=mem_mb,
+            disk_mb=disk_mb,
             payload=encode(self),
             feeds=feeds,
             reason=reason,

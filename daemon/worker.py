@@ -8,6 +8,7 @@ is killed with all its children.
 """
 
 import ctypes
+import errno
 import importlib
 import multiprocessing
 import os
@@ -29,13 +30,17 @@ from typing import Any
 import msgspec
 import structlog
 
-from calwebbd.daemon import logs, sidecar, workspace
+from calwebbd.daemon import logs, memory, sidecar, workspace
 from calwebbd.daemon.work import Result, Work
 from calwebbd.queues.job import Job
 from calwebbd.queues.retry import Failure
 from calwebbd.stages.errors import InputError, ParameterError, ReferenceMissing
 
 _PR_SET_PDEATHSIG = 1
+#: a disk is full, over its quota, read-only, or gone
+_OF_DISKS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENODEV}
+)
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Reply:
-    """How an attempt ended: with a result, or with a failure and its reason."""
+    """How an attempt ended: with a result, or with a failure, its reason, and the memory it had used."""
 
     result: Result | None = None
     failure: Failure | None = None
     reason: str = ""
     detail: str = ""
+    peak_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,13 @@ class Running:
     work: Work
     workspace: Path
     started: float
+    limit: float
     deadline: float
     process: BaseProcess
     channel: Connection
     step: str = ""  #: the last it told of
+    peak_mb: float | None = None  #: when it was last looked at
+    killings: int = field(default_factory=memory.killings)  #: by the kernel, when it began
 
 
 class Runner:
@@ -103,7 +112,7 @@ class Runner:
             process.start()
         theirs.close()
         now = time.monotonic()
-        running = Running(job, work, folder, time.time(), now + timeout_s, process, ours)
+        running = Running(job, work, folder, time.time(), timeout_s, now + timeout_s, process, ours)
         self.running.append(running)
         return running
 
@@ -118,6 +127,16 @@ class Runner:
             self.running.remove(running)
             _reap(running)
         return found
+
+    def cancel(self, job: int) -> Path | None:
+        """End the worker of a job; its workspace, or None if it has none."""
+        for running in self.running:
+            if running.job.id == job:
+                _kill(running.process)
+                _reap(running)
+                self.running.remove(running)
+                return running.workspace
+        return None
 
     def kill(self) -> None:
         """End all workers at once; their jobs go back to the queue by other means."""
@@ -139,26 +158,35 @@ def _no_main() -> Iterator[None]:
 
 
 def _heard(running: Running) -> Reply | None:
+    if running.process.pid is not None:
+        running.peak_mb = memory.peak_mb(running.process.pid) or running.peak_mb
     while running.channel.poll():
         try:
             message: Reply | Progress = running.channel.recv()
         except (EOFError, ConnectionResetError):
             running.process.join()
-            return _killed(running.process.exitcode)
+            return _killed(running)
         if isinstance(message, Reply):
             return message
         running.step = message.step
     if time.monotonic() > running.deadline:
         _kill(running.process)
-        return Reply(failure=Failure.TIMEOUT, reason="took longer than its time limit")
+        reason = f"took longer than its time limit, {running.limit:.0f} s"
+        return Reply(failure=Failure.TIMEOUT, reason=reason, peak_mb=running.peak_mb)
     return None
 
 
-def _killed(code: int | None) -> Reply:
+def _killed(running: Running) -> Reply:
     """The pipe was closed without a reply."""
-    if code is not None and code < 0:
-        return Reply(failure=Failure.KILLED, reason=f"its process was killed by {signal.Signals(-code).name}")
-    return Reply(failure=Failure.ERROR, reason=f"its process ended with exit code {code} and no reply")
+    code = running.process.exitcode
+    if code is None or code >= 0:
+        reason = f"its process ended with exit code {code} and no reply"
+        return Reply(failure=Failure.ERROR, reason=reason, peak_mb=running.peak_mb)
+    if -code == signal.SIGKILL and memory.killings() > running.killings:
+        reason = "the kernel killed its process, for the machine was out of memory"
+        return Reply(failure=Failure.MEMORY, reason=reason, peak_mb=running.peak_mb)
+    reason = f"its process was killed by {signal.Signals(-code).name}"
+    return Reply(failure=Failure.KILLED, reason=reason, peak_mb=running.peak_mb)
 
 
 def _kill(process: BaseProcess) -> None:
@@ -236,11 +264,23 @@ def attempt(
         return Reply(failure=Failure.INPUT, reason=_said(error))
     except ReferenceMissing as error:
         return Reply(failure=Failure.MISSING, reason=_said(error))
-    except MemoryError:
-        return Reply(failure=Failure.MEMORY, reason="ran out of memory", detail=traceback.format_exc())
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        return Reply(failure=Failure.ERROR, reason=reason, detail=traceback.format_exc())
+        return _trouble(error)
+
+
+def _trouble(error: Exception) -> Reply:
+    """A failure that is not the input's."""
+    failure, reason = Failure.ERROR, f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError):
+        failure, reason = Failure.MEMORY, "ran out of memory"
+    elif isinstance(error, OSError) and error.errno in _OF_DISKS:
+        where = error.filename or "the scratch or output folder"
+        failure, reason = Failure.DISK, f"{os.strerror(error.errno)}: {where}"
+    return Reply(failure=failure, reason=reason, detail=traceback.format_exc(), peak_mb=_used_mb())
+
+
+def _used_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _result(
@@ -263,7 +303,7 @@ def _result(
         left_out={each.file: each.reason for outcome in outcomes for each in outcome.left_out},
         started=started,
         ended=time.time(),
-        peak_mb=used.ru_maxrss / 1024,
+        peak_mb=_used_mb(),
         cpu_s=used.ru_utime + used.ru_stime,
     )
     if not work.sidecars:

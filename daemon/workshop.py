@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable
 
@@ -35,6 +36,23 @@ class Workshop:
     def running(self) -> list[Running]:
         return self._runner.running
 
+    @property
+    def room_mb(self) -> int:
+        """What may still be written to the disk of the products, MB."""
+        try:
+            free = shutil.disk_usage(self._config.folders.scratch).free
+        except OSError:  # it is gone: nothing may
+            free = 0
+        return (free >> 20) - self._config.queue.reserve_mb
+
+    def cancel(self, job: Job, reason: str) -> bool:
+        """Give a job up, even if it runs; False if it can no longer be."""
+        done = self._dispatch.dropped(job, reason, time.time())
+        folder = self._runner.cancel(job.id) if done else None
+        if folder is not None:
+            workspace.discard(folder)
+        return done
+
     def recover(self) -> None:
         """Publish what was computed, take back what was not, remove what is left over."""
         now = time.time()
@@ -50,13 +68,15 @@ class Workshop:
     def begin(self) -> None:
         """Start as many jobs as there are processes and memory for."""
         while len(self._runner.running) < self._config.workers.processes:
-            budget_mb = self._dispatch.terms.budget_mb
-            job = self._store.claim(self._me, time.time(), lease_s=LEASE_S, budget_mb=budget_mb)
+            limits = {"budget_mb": self._dispatch.terms.budget_mb, "disk_mb": self.room_mb}
+            job = self._store.claim(self._me, time.time(), lease_s=LEASE_S, **limits)
             if job is None:
+                if self._store.explain_disk(limits["disk_mb"]):
+                    self._tell("waiting for disk", free_mb=limits["disk_mb"])
                 return
             folder = workspace.folder(self._config.folders.scratch, job)
             work = work_of(job.payload)
-            self._runner.start(job, work, folder, self._config.workers.timeout_seconds)
+            self._runner.start(job, work, folder, self._config.workers.timeout_seconds * job.stretch)
             facts = {"pipeline": work.pipeline, "product": work.subject, "attempt": job.attempt}
             self._tell("started", job=job.id, **facts)
 
@@ -102,7 +122,7 @@ class Workshop:
             return
         except OSError as error:
             reason = f"cannot publish to {self._config.folders.output}: {os.strerror(error.errno or 0)}"
-            self._failed(job, Reply(failure=Failure.MISSING, reason=reason), result.started)
+            self._failed(job, Reply(failure=Failure.DISK, reason=reason), result.started)
             return
         made = self._dispatch.published(job, result, time.time())
         workspace.discard(folder)
@@ -126,6 +146,7 @@ class Workshop:
             detail=reply.detail,
             started=started,
             jitter=random.random(),
+            peak_mb=reply.peak_mb,
         )
         facts = {"product": work_of(job.payload).subject, "failure": failure, "reason": reply.reason}
         self._tell("failed", job=job.id, pipeline=job.stage, state=after.state, **facts)

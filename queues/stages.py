@@ -51,9 +51,10 @@ class Stages(Database):
             return ""
         with self.transaction():
             row = self._all("stage", stage=stage)[0]
-            culprits = set(json.loads(row["culprits"])) if row["failure"] == failure else set()
-            culprits = sorted(culprits | {subject})[: breaker.failures]
-            self._do("strain", stage=stage, failure=failure, culprits=json.dumps(culprits))
+            culprits: set[str] = set(json.loads(row["culprits"])) if row["failure"] == failure else set()
+            if len(culprits) < breaker.failures:
+                culprits.add(subject)
+            self._do("strain", stage=stage, failure=failure, culprits=json.dumps(sorted(culprits)))
             self._do("probe_failed", stage=stage, now=now, longest_s=breaker.longest_s)
             if len(culprits) < breaker.failures:
                 return ""

@@ -190,19 +190,7 @@ def _lost(job: Job, now: float, alive: Callable[[str], bool]) -> bool:
 
 
 def _values(job: NewJob) -> dict[str, object]:
-    names = (
-        "key",
-        "stage",
-        "subject",
-        "feeds",
-        "share",
-        "priority",
-        "mem_mb",
-        "disk_mb",
-        "payload",
-        "reason",
-    )
-    return {name: getattr(job, name) for name in names}
+    return {field.name: getattr(job, field.name) for field in fields(NewJob)}
 
 
 def _job(row: Row) -> Job:

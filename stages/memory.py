@@ -20,6 +20,8 @@ PIXEL = 90  #: bytes of a pixel's references, flags and rates
 RATE = 24  #: bytes of a pixel's rates in one integration
 IMAGE = 120  #: bytes of a pixel in stage 2, its rectified image among them
 MEMBER = 60  #: bytes of a pixel of one of the images that stage 3 combines
+#: bytes on disk of a pixel of what a stage makes, beside scratch: rate; cal and i2d; crf and mosaic
+WRITTEN = {1: 24, 2: 80, 3: 100}
 IRS2_ROWS = 3200  #: of raw frames, of which headers count 2048
 
 
@@ -32,6 +34,22 @@ def peak_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
     pixels = [_pixels(header) for header in headers]
     one_by_one = IMAGE * max(pixels, default=0) + BUDGET
     return (PROCESS + min(MEMBER * sum(pixels), one_by_one)) // MB
+
+
+def disk_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
+    """Room on the disk that a job of this stage needs for products and scratch files, MB."""
+    planes = [_pixels(header) * integrations(header) for header in headers]
+    if stage == 1:
+        return sum(map(_written, headers)) // MB
+    return (WRITTEN[stage] * sum(planes)) // MB
+
+
+def _written(header: Mapping[str, Any]) -> int:
+    """Rates, of each integration too where there are several; and the ramp, where it is on disk."""
+    nints, pixels = integrations(header), _pixels(header)
+    ramp = nints * pixels * (integer(header, "NGROUPS") or 1) * SAMPLE
+    stored = ramp if nints > 1 and ramp > IN_MEMORY else 0
+    return WRITTEN[1] * pixels * (1 + (nints if nints > 1 else 0)) + stored
 
 
 def _ramps(header: Mapping[str, Any]) -> int:

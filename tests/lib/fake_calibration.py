@@ -4,6 +4,7 @@ A fake exposure is JSON, its header and some text. The header's DO says what sha
 to it in `calibrate`, its AT in which pipeline.
 """
 
+import errno
 import json
 import os
 import signal
@@ -142,6 +143,8 @@ def _suffer(what: str, file: Path) -> None:
             raise ZeroDivisionError("one by nought")
         case "memory":
             raise MemoryError
+        case "full":
+            raise OSError(errno.ENOSPC, "No space left on device")
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
         case "hang":

@@ -71,7 +71,7 @@ class InlineRunner:
     def ended(self) -> list[tuple[Any, Reply]]:
         done, self.running = self.running, []
         return [
-            (Running(job, work, folder, 0.0, 0.0, None, None), reply)  # type: ignore[arg-type]
+            (Running(job, work, folder, 0.0, 0.0, 0.0, None, None), reply)  # type: ignore[arg-type]
             for job, work, folder, reply in done
         ]
 
