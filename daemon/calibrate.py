@@ -31,14 +31,16 @@ def calibrate(
     output_dir: Path,
     context: str,
     steps: Mapping[str, Mapping[str, Any]],
+    rules: Mapping[str, Mapping[str, Mapping[str, Any]]],
     report: Report,
 ) -> list[Outcome]:
     """Run one pipeline on one exposure or association.
 
     steps : of any pipeline; those of others than this one do not concern it, but a name
         which none has is a ParameterError
+    rules : more of them, under the names of their rules, a later one over an earlier one
     """
-    layers = (Layer("configuration", steps),)
+    layers = (Layer("configuration", steps), *(Layer(f"rule {name}", rule) for name, rule in rules.items()))
     check(list(_PIPELINES.values()), layers)
     return process(
         file,

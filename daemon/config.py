@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -10,6 +12,7 @@ from msgspec import Meta
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Instrument: TypeAlias = Annotated[str, Meta(pattern="^(?i:nircam|nirspec|niriss|miri|fgs)$")]
 #: parameters by step, under their official names
 Steps: TypeAlias = dict[str, dict[str, Any]]
 
@@ -22,10 +25,10 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A table of the file: unknown keys are refused."""
 
 
-class Folders(Section, frozen=True):
+class Folders(Section, frozen=True, kw_only=True):
     """watch : with all folders below; output : products; state : database and lock."""
 
-    watch: Annotated[tuple[Path, ...], Meta(min_length=1)]
+    watch: tuple[Path, ...] = ()
     output: Path
     state: Path
 
@@ -37,6 +40,42 @@ class Folders(Section, frozen=True):
     def scratch(self) -> Path:
         """On the file system of the products, so that publishing one is a rename."""
         return self.output / ".calwebbd"
+
+
+class Root(Section, frozen=True):
+    """A watched folder with rules of its own; of each list, all if it is empty.
+
+    recursive : with all folders below; names : patterns, as in a shell, of which a name must match one
+    programs, instruments : as file names tell them; links : whether links to files are taken for files
+    events : False to scan only, True not to; None asks the kind of its file system
+    """
+
+    path: Path
+    recursive: bool = True
+    names: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    instruments: tuple[Instrument, ...] = ()
+    links: bool = True
+    events: bool | None = None
+
+
+class Rule(Section, frozen=True):
+    """What differs for some exposures, of each list for all if it is empty.
+
+    name : the origin of its parameters in the records; steps : over those of the site
+    """
+
+    name: Annotated[str, Meta(min_length=1)]
+    programs: tuple[str, ...] = ()
+    exp_types: tuple[str, ...] = ()
+    steps: Steps = {}
+
+    def concerns(self, header: Mapping[str, Any]) -> bool:
+        """Whether it is for exposures with this header."""
+        program, kind = str(header.get("PROGRAM", "")), str(header.get("EXP_TYPE", ""))
+        return (not self.programs or program.zfill(5) in {p.zfill(5) for p in self.programs}) and (
+            not self.exp_types or kind.upper() in {e.upper() for e in self.exp_types}
+        )
 
 
 class Crds(Section, frozen=True):
@@ -62,11 +101,15 @@ class Workers(Section, frozen=True):
 
 class Watch(Section, frozen=True):
     """settle_seconds : a file is looked at when its size and time stand still so long;
-    patience_seconds : an incomplete file is quarantined when it has not grown for so long."""
+    patience_seconds : an incomplete file is quarantined when it has not grown for so long;
+    rescan_seconds : between scans, poll_seconds of folders without events; canary : see daemon.watch
+    """
 
     settle_seconds: Seconds = 2.0
     patience_seconds: Seconds = 60.0
     rescan_seconds: Seconds = 300.0
+    poll_seconds: Seconds = 30.0
+    canary: bool = True
 
 
 class Associations(Section, frozen=True):
@@ -115,6 +158,14 @@ class Config(Section, frozen=True):
     products: Products = Products()
     log: Log = Log()
     steps: Steps = {}
+    roots: tuple[Root, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def watched(self) -> tuple[Root, ...]:
+        """All watched folders: those with rules, and the others."""
+        ruled = {root.path for root in self.roots}
+        return self.roots + tuple(Root(path=path) for path in self.folders.watch if path not in ruled)
 
 
 def load(path: Path) -> Config:
@@ -133,7 +184,7 @@ def load(path: Path) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_explain(str(error), table)}") from error
     config = _absolute(config, path.absolute().parent)
-    _check_folders(path, config.folders)
+    _check_folders(path, config)
     return config
 
 
@@ -170,6 +221,7 @@ def _absolute(config: Config, base: Path) -> Config:
         folders=Folders(watch=watch, output=output, state=state),
         crds=replace(config.crds, path=config.crds.path and _resolve(base, config.crds.path)),
         log=replace(config.log, file=config.log.file and _resolve(base, config.log.file)),
+        roots=tuple(replace(root, path=_resolve(base, root.path)) for root in config.roots),
     )
 
 
@@ -178,8 +230,17 @@ def _resolve(base: Path, path: Path) -> Path:
     return (base / path).resolve()
 
 
-def _check_folders(path: Path, folders: Folders) -> None:
-    for watch in folders.watch:
-        if watch.is_relative_to(folders.output):
-            where = "is" if watch == folders.output else "lies in"
-            raise ConfigError(f"{path}: folders.watch = {str(watch)!r}: {where} the output folder")
+def _check_folders(path: Path, config: Config) -> None:
+    output = config.folders.output
+    if not config.watched:
+        raise ConfigError(f"{path}: neither folders.watch nor a [[roots]] names a folder to watch")
+    for root in config.watched:
+        key = "roots.path" if root in config.roots else "folders.watch"
+        if root.path.is_relative_to(output):
+            where = "is" if root.path == output else "lies in"
+            raise ConfigError(f"{path}: {key} = {str(root.path)!r}: {where} the output folder")
+    for names, what in ((config.roots, "path"), (config.rules, "name")):
+        for value, n in Counter(getattr(entry, what) for entry in names).items():
+            if n > 1:
+                key = "roots" if names is config.roots else "rules"
+                raise ConfigError(f"{path}: {key}.{what} = {str(value)!r}: is given {n} times")

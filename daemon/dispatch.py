@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from calwebbd.daemon.config import Config
+from calwebbd.daemon.config import Config, Rule
 from calwebbd.daemon.intake import Refused, Seen
 from calwebbd.daemon.records import Known, Records, stamp
 from calwebbd.daemon.route import STAGES, estimate_disk_mb, estimate_mb, follow, member_name
@@ -43,12 +43,17 @@ class Terms:
     code: str
     budget_mb: int
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
     quicklook: bool = False
     sidecars: bool = False
     level3: bool = True
     clocks: Clocks = field(default_factory=lambda: Clocks(hold_s=5.0, quiet_s=600.0, hard_s=72 * 3600.0))
     breaker: Breaker = field(default_factory=Breaker)
     estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
+
+    def rules_for(self, header: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+        """Parameters that the site sets for such exposures, by the name of their rule."""
+        return {rule.name: rule.steps for rule in self.rules if rule.steps and rule.concerns(header)}
 
 
 def terms(config: Config, context: str) -> Terms:
@@ -60,6 +65,7 @@ def terms(config: Config, context: str) -> Terms:
         code=version("calwebbd"),
         budget_mb=config.workers.budget_mb,
         steps=config.steps,
+        rules=config.rules,
         quicklook=config.products.quicklook,
         sidecars=config.products.sidecars,
         level3=waits.level3,
@@ -87,7 +93,14 @@ class Dispatch:
 
     def arrived(self, seen: Seen, now: float) -> None:
         """A whole file lies in a watched folder."""
+        path = seen.known.path
         with self.store.transaction():
+            if seen.awaited is not None:
+                self._expect(seen, seen.awaited, now)
+                return
+            if lie := self.records.contradiction(path, seen.known.sha256):
+                self.records.quarantine(path, seen.stamp, lie, now)
+                return
             other = self.records.elsewhere(seen.known)
             if other is not None:
                 reason = f"duplicate of {other}: the same content"
@@ -220,6 +233,13 @@ class Dispatch:
             self.store.assess(group, answer.complete, "" if answer.complete else answer.reason)
         return group
 
+    def _expect(self, seen: Seen, awaited: Mapping[Path, str], now: float) -> None:
+        """A manifest: what has come already is held against it."""
+        self.records.catalogue(seen.known, seen.stamp, seen.size, "input", now, f"names {len(awaited)} files")
+        for path in self.records.expect(seen.known.path, awaited, now):
+            reason = self.records.contradiction(path, self.records.at(path))
+            self.records.quarantine(path, stamp(path) or "", reason, now, known=True)
+
     def _list(self, seen: Seen, asn: Association, now: float) -> None:
         """A dropped-in association: its members, and no others, make its products."""
         known = seen.known
@@ -284,6 +304,7 @@ class Dispatch:
             code=self.terms.code,
             header=header,
             steps=self.terms.steps,
+            rules=self.terms.rules_for(header),
             quicklook=self.terms.quicklook,
             sidecars=self.terms.sidecars,
             again=all(source.again for source in inputs),

@@ -5,10 +5,11 @@ Reads only, in a thread of its own; the catalogue is the business of `dispatch`.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from calwebbd.daemon import manifest
 from calwebbd.daemon.records import Known, stamp
 from calwebbd.daemon.route import keep
 from calwebbd.stages.associations import Association, load_asn
@@ -24,6 +25,7 @@ class Seen:
 
     closed : when it got its content or its name here, whichever was later, s since 1970; its time of
         modification may have come with it from elsewhere
+    asn, awaited : what it holds, if it is an association or a manifest
     """
 
     known: Known
@@ -31,11 +33,15 @@ class Seen:
     size: int
     asn: Association | None = None
     closed: float | None = None
+    awaited: Mapping[Path, str] | None = None
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that cannot be used as it stands; `growing` if it may only be unfinished."""
+    """A file that cannot be used as it stands.
+
+    stamp : empty if it could not be read, and so must be looked at again; growing : it may only be unfinished
+    """
 
     path: Path
     stamp: str
@@ -47,22 +53,26 @@ def examine(path: Path, before: str, verify: Verify) -> Seen | Refused | None:
     """Verify and hash a file whose stamp was `before`; None if it has changed or gone meanwhile."""
     try:
         asn = load_asn(path) if path.suffix == ".json" else None
-        facts = verify(path) if asn is None else None
+        awaited = manifest.read(path) if manifest.listing(path.name) else None
+        facts = verify(path) if asn is None and awaited is None else None
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             found = os.fstat(file.fileno())
     except FileNotFoundError:
         return None
     except InputError as error:
-        return _refused(path, before, error.reason, growing=isinstance(error, Incomplete))
+        unread = isinstance(error.__cause__, OSError)
+        return _refused(path, before, error.reason, growing=isinstance(error, Incomplete), unread=unread)
     except OSError as error:
-        return _refused(path, before, f"cannot be read: {error.strerror}", growing=False)
+        return _refused(path, before, f"cannot be read: {error.strerror}", growing=False, unread=True)
     if stamp(path) != before:
         return None
-    kind, header = (facts.kind, keep(facts.header)) if facts else ("asn", {})
-    return Seen(Known(path, sha256, kind, header), before, found.st_size, asn, found.st_ctime)
+    kind, header = ("manifest" if asn is None else "asn", {})
+    if facts is not None:
+        kind, header = facts.kind, keep(facts.header)
+    return Seen(Known(path, sha256, kind, header), before, found.st_size, asn, found.st_ctime, awaited)
 
 
-def _refused(path: Path, before: str, reason: str, *, growing: bool) -> Refused | None:
+def _refused(path: Path, before: str, reason: str, *, growing: bool, unread: bool = False) -> Refused | None:
     """A reason found in a file that was changing under our eyes says nothing."""
-    return Refused(path, before, reason, growing) if stamp(path) == before else None
+    return Refused(path, "" if unread else before, reason, growing) if stamp(path) == before else None

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,18 @@ class Known(msgspec.Struct, frozen=True):
     header: dict[str, Any]
 
 
+class Standing(NamedTuple):
+    """catalogued, aliases, quarantined or in hand.
+
+    look : whether it is to be examined, for it is new, has changed, or could not be read;
+    new : whether it is more than touched
+    """
+
+    name: str
+    look: bool
+    new: bool = False
+
+
 def stamp(path: Path) -> str | None:
     """What tells a changed file from an unchanged one; None where there is no regular file."""
     try:
@@ -41,7 +53,8 @@ def stamp(path: Path) -> str | None:
 
 
 def stamp_of(found: os.stat_result) -> str:
-    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+    """Without the device: its number may be another one whenever a file system is mounted again."""
+    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
 class Records:
@@ -50,7 +63,19 @@ class Records:
 
     def unchanged(self, path: Path, stamp: str) -> bool:
         """Whether just this file has been catalogued or quarantined already."""
-        return any(row["stamp"] == stamp for row in self._all("stamp", path=str(path)))
+        return not self.standing(path, stamp).look
+
+    def standing(self, path: Path, stamp: str) -> Standing:
+        """What is known of a file which now looks so."""
+        rows = [(row["standing"], row["stamp"]) for row in self._all("stamp", path=str(path))]
+        same = {standing for standing, known in rows if known == stamp}
+        for standing in ("aliases", "quarantined", "catalogued"):
+            if standing in same:
+                return Standing(standing, look=False)
+        if ("quarantined", "") in rows:
+            return Standing("quarantined", look=True)
+        touched = any(known.rpartition(":")[0] == stamp.rpartition(":")[0] for _, known in rows)
+        return Standing("in hand", look=True, new=not touched)
 
     def catalogue(
         self,
@@ -83,6 +108,28 @@ class Records:
         self._do("quarantine", path=str(path), name=path.name, stamp=stamp, reason=reason, now=now)
         if not known:
             self._history(str(path), None, "refused", reason, None, now)
+
+    def held(self, path: Path) -> str:
+        """Why a file is in quarantine; empty if it is not."""
+        return next((str(row["reason"]) for row in self._all("held", path=str(path))), "")
+
+    def expect(self, manifest: Path, awaited: Mapping[Path, str], now: float) -> list[Path]:
+        """Files, with their SHA-256, that a manifest names. Returns those known with another content."""
+        self._do("expect_no_more", manifest=str(manifest))
+        for path, sha256 in awaited.items():
+            self._do("expect", path=str(path), manifest=str(manifest), sha256=sha256, now=now)
+        return [Path(row["path"]) for row in self._all("contradicted", manifest=str(manifest))]
+
+    def at(self, path: Path) -> str:
+        """The content of a catalogued path."""
+        return next((str(row["entity"]) for row in self._all("at", path=str(path))), "")
+
+    def contradiction(self, path: Path, sha256: str) -> str:
+        """Why a file with this content is not what a manifest says; empty if none says otherwise."""
+        for row in self._all("awaited", path=str(path)):
+            if row["sha256"] != sha256:
+                return f"its content is not what {row['manifest']} says (SHA-256 {row['sha256'][:12]}…)"
+        return ""
 
     def decide(self, who: str, what: str, subject: str, why: str, now: float) -> None:
         """An operator did something, or the service did by itself what nobody asked for.

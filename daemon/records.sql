@@ -21,7 +21,34 @@ INSERT INTO decision (at, who, what, subject, why) VALUES (:now, :who, :what, :s
 
 -- name: stamp
 -- What the path looked like when it was catalogued or quarantined: unchanged means nothing to do.
-SELECT stamp FROM file WHERE path = :path UNION SELECT stamp FROM quarantine WHERE path = :path
+SELECT iif(origin = 'alias', 'aliases', 'catalogued') AS standing, stamp FROM file WHERE path = :path
+UNION SELECT 'quarantined', stamp FROM quarantine WHERE path = :path
+
+-- name: at
+-- What a path holds.
+SELECT entity FROM file WHERE path = :path
+
+-- name: held
+-- The reason for its quarantine.
+SELECT reason FROM quarantine WHERE path = :path
+
+-- name: expect_no_more
+-- A manifest is replaced whole.
+DELETE FROM awaited WHERE manifest = :manifest
+
+-- name: expect
+-- Of several manifests that name a file, the last one counts.
+INSERT INTO awaited (path, manifest, sha256, since) VALUES (:path, :manifest, :sha256, :now)
+ON CONFLICT (path) DO UPDATE SET manifest = excluded.manifest, sha256 = excluded.sha256
+
+-- name: awaited
+-- What its content has to be.
+SELECT manifest, sha256 FROM awaited WHERE path = :path
+
+-- name: contradicted
+-- Files that came before their manifest, and are not what it says.
+SELECT file.path FROM awaited JOIN file ON file.path = awaited.path
+WHERE awaited.manifest = :manifest AND file.entity != awaited.sha256 ORDER BY file.path
 
 -- name: holders
 -- Where else this content is.

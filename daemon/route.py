@@ -29,6 +29,7 @@ KEYWORDS = (
 
 #: kinds of files that are taken from a watched folder
 INPUTS = frozenset({"uncal", "rate", "rateints", "cal", "calints"})
+MANIFESTS = (".manifest", ".sha256")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ def wanted(name: str) -> bool:
     """Whether a file of this name is ours to calibrate; hidden and temporary names are not."""
     if name.startswith("."):
         return False
-    return name.endswith("_asn.json") or (name.endswith(".fits") and split_suffix(name)[2] in INPUTS)
+    if name.endswith(("_asn.json", *MANIFESTS)) or name == "SHA256SUMS":
+        return True
+    return name.endswith(".fits") and split_suffix(name)[2] in INPUTS
 
 
 def keep(header: Header) -> dict[str, Value]:

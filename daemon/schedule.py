@@ -8,11 +8,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from calwebbd.daemon.config import Config
 
 LEASE_S = 120.0
+ROOTS_S = 5.0
 
 
 class Tick(StrEnum):
     ROOTS = "roots"  #: are the watched folders what they were?
     RESCAN = "rescan"
+    POLL = "poll"  #: scan the folders without events
     LEASES = "leases"  #: renew ours, take back those of the dead
     GROUPS = "groups"  #: clocks of associations
     CONTEXT = "context"  #: what is the latest context now?
@@ -23,8 +25,9 @@ def scheduler(config: Config, post: Callable[[Tick], None]) -> BackgroundSchedul
     defaults = {"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
     found = BackgroundScheduler(timezone="UTC", job_defaults=defaults)
     periods = {
-        Tick.ROOTS: 5.0,
+        Tick.ROOTS: ROOTS_S,
         Tick.RESCAN: config.watch.rescan_seconds,
+        Tick.POLL: config.watch.poll_seconds,
         Tick.LEASES: LEASE_S / 4,
         Tick.GROUPS: min(60.0, max(0.5, config.associations.hold_seconds / 2)),
     }

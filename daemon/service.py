@@ -6,6 +6,7 @@ an earlier life left, then watches. So a kill at any moment costs at most the at
 under way.
 """
 
+import json
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from enum import StrEnum
 from functools import singledispatchmethod
 from importlib.metadata import version
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -35,7 +37,7 @@ from calwebbd.stages.errors import ReferenceMissing
 CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
 VERIFY = "calwebbd.stages.verify:verify"
 LONGEST_WAIT_S = 5.0
-WARNINGS = frozenset({"quarantined", "failed", "left out", "underestimated"})
+WARNINGS = frozenset({"quarantined", "failed", "left out", "underestimated", "events lost"})
 SOON_S = 60.0  #: with `once`, jobs to be tried again within this are waited for
 
 #: (event, facts about it), for whoever shows progress
@@ -65,7 +67,7 @@ class Service:
         self._verify = verify
         self._inbox: Inbox[Any] = Inbox()
         self._stop: Stop | None = None
-        self._scanned = False
+        self._scanned: set[Path] = set()
 
     def run(self, *, once: bool = False) -> None:
         """Serve until stopped; with `once`, until everything that can be done is done.
@@ -91,6 +93,7 @@ class Service:
             self._loop(once)
             notify.notify("STOPPING=1")
             self._workshop.abandon()
+            self._note()
             self._decide("stop", "asked to" if self._stop else "nothing is left to do")
 
     def stop(self, how: Stop = Stop.DRAIN) -> None:
@@ -117,7 +120,7 @@ class Service:
         self._reception = Reception(self._dispatch, load(self._verify), config.watch, post, self._tell)
         stack.callback(self._reception.close)
         excluded = (config.folders.output, config.folders.state)
-        self._watcher = watch.Watcher(config.folders.watch, excluded, post)
+        self._watcher = watch.Watcher(config.watched, excluded, post, canaries=config.watch.canary)
         self._scheduler = scheduler(config, post)
         self._desk = control.Desk(config, self._dispatch, self._workshop, self._watcher.scan, self._tell)
 
@@ -167,14 +170,15 @@ class Service:
 
     @_handle.register
     def _(self, message: watch.Scanned) -> None:
-        self._scanned = True
-        for folder in message.unreadable:
-            _log.warning("folder cannot be scanned", folder=folder)
+        self._scanned.add(message.root)
+        for flaw in self._reception.audit.scanned(message, time.time()):
+            _log.warning("scan", folder=str(message.root), flaw=flaw)
 
     @_handle.register
     def _(self, message: watch.Doubt) -> None:
-        _log.info("scanning again", reason=message.reason)
-        self._watcher.scan()
+        self._reception.audit.noticed["doubts"] += 1
+        _log.info("scanning again", folder=str(message.root or "all"), reason=message.reason)
+        self._watcher.scan(message.reason, message.root)
 
     @_handle.register
     def _(self, message: Examined) -> None:
@@ -193,8 +197,11 @@ class Service:
         match message:
             case Tick.ROOTS:
                 self._watcher.check()
+                self._note()
             case Tick.RESCAN:
                 self._watcher.scan()
+            case Tick.POLL:
+                self._watcher.poll()
             case Tick.LEASES:
                 self._workshop.renew()
             case Tick.GROUPS:
@@ -218,7 +225,15 @@ class Service:
         """Whether only clocks are left to wait for."""
         due = self._dispatch.store.next_due(time.time())
         soon = due is not None and due < time.time() + SOON_S
-        return self._scanned and self._reception.stuck and self._workshop.idle and not soon
+        scanned = self._scanned >= {root.path for root in self._watcher.roots}
+        return scanned and self._reception.stuck and self._workshop.idle and not soon
+
+    def _note(self) -> None:
+        """Write down how the watching goes, for those who ask."""
+        audit = self._reception.audit
+        if audit.changed:
+            audit.changed = False
+            self._records.set("watch", json.dumps(audit.told()), time.time())
 
     def _hurry(self) -> bool:
         """Whether there is more to do if clocks are not waited for."""
@@ -241,9 +256,7 @@ class Service:
         self._records.decide("service", what, "", why, time.time())
 
     def _tell(self, event: str, **facts: Any) -> None:
-        level = (
-            _log.warning if event in {"quarantined", "failed", "left out", "underestimated"} else _log.info
-        )
+        level = _log.warning if event in WARNINGS else _log.info
         level(event, **facts)
         if self._on_event is not None:
             self._on_event(event, facts)

@@ -21,41 +21,50 @@ class _Entry:
     due: float
     stamp: str | None = None  #: at the last look
     closed: bool = False
+    heard: bool = False
     unfinished_since: float | None = None
     wait: float = FIRST_S
 
 
 @dataclass(frozen=True)
 class Due:
-    """A file to be examined. last : if it is unfinished still, it is so for good."""
+    """A file to be examined.
+
+    last : if it is unfinished still, it is so for good; heard : its coming was no surprise
+    """
 
     path: Path
     stamp: str
     last: bool
+    heard: bool = True
 
 
 class Settling:
     def __init__(
         self, settle_s: float, patience_s: float, look: Callable[[Path], str | None] = stamp
     ) -> None:
-        self._settle_s = settle_s
-        self._patience_s = patience_s
+        self.settle_s = settle_s
+        self.patience_s = patience_s
         self._look = look
         self._entries: dict[Path, _Entry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def see(self, path: Path, now: float, *, closed: bool = False) -> None:
-        """There is a file; `closed` if its writer has just let go of it."""
+    def __contains__(self, path: Path) -> bool:
+        return path in self._entries
+
+    def see(self, path: Path, now: float, *, closed: bool = False, heard: bool = True) -> None:
+        """There is a file; `closed` if its writer has just let go of it, `heard` if an event told of it."""
         entry = self._entries.setdefault(path, _Entry(due=now))
+        entry.heard |= heard
         if closed:
             entry.closed = True
             entry.due = now
 
     def unfinished(self, path: Path, stamp: str, now: float) -> None:
         """The file was examined and may still be growing."""
-        entry = _Entry(due=now + FIRST_S, stamp=stamp, unfinished_since=now)
+        entry = _Entry(due=now + FIRST_S, stamp=stamp, heard=True, unfinished_since=now)
         self._entries.setdefault(path, entry)
 
     def due(self, now: float) -> list[Due]:
@@ -66,8 +75,8 @@ class Settling:
             if found is None:
                 del self._entries[path]
             elif (last := self._judge(self._entries[path], found, now)) is not None:
-                del self._entries[path]
-                ready.append(Due(path, found, last))
+                heard = self._entries.pop(path).heard
+                ready.append(Due(path, found, last, heard))
         return ready
 
     def hurry(self) -> None:
@@ -89,12 +98,12 @@ class Settling:
             return False
         if found != entry.stamp:
             entry.stamp, entry.unfinished_since, entry.wait = found, None, FIRST_S
-            entry.due = now + self._settle_s
+            entry.due = now + self.settle_s
             return None
         if entry.unfinished_since is None:
             return False
-        if now - entry.unfinished_since >= self._patience_s:
+        if now - entry.unfinished_since >= self.patience_s:
             return True
         entry.wait = min(2 * entry.wait, LONGEST_S)
-        entry.due = min(now + entry.wait, entry.unfinished_since + self._patience_s)
+        entry.due = min(now + entry.wait, entry.unfinished_since + self.patience_s)
         return None

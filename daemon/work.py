@@ -26,7 +26,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     header : keywords which the products share with what they are made of
     asn : association to hand to the pipeline in place of the single input, by its file name
     made : whether the association is our own, and is published with the products
-    steps : parameters of the site, by step
+    steps : parameters of the site, by step; rules : those over them, by the name of their rule
     again : old data are done anew, which is less urgent than what has just come
     quicklook : whether pictures of the products are published with them
     sidecars : whether the record of how each was made is
@@ -40,6 +40,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     header: dict[str, Any] = {}
     steps: dict[str, dict[str, Any]] = {}
+    rules: dict[str, dict[str, dict[str, Any]]] = {}
     asn_name: str = ""
     asn: dict[str, Any] | None = None
     made: bool = False
@@ -51,7 +52,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """Identifies the work by the content of its inputs, not by when or where they came."""
         contents = sorted((source.sha256, source.role) for source in self.inputs)
-        parts = (self.pipeline, self.subject, contents, self.steps, self.context, self.code)
+        parts: list[object] = [self.pipeline, self.subject, contents, self.steps, self.context, self.code]
+        parts += self.rules.values()
         return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
     @property

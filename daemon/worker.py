@@ -257,15 +257,16 @@ def attempt(
             output_dir=folder / "out",
             context=work.context,
             steps=work.steps,
+            rules=work.rules,
             report=report,
         )
         return Reply(result=_result(work, folder, outcomes, started, job, number))
     except (InputError, ParameterError) as error:
-        return Reply(failure=Failure.INPUT, reason=_said(error))
+        return _unless_away(work, Reply(failure=Failure.INPUT, reason=_said(error)))
     except ReferenceMissing as error:
         return Reply(failure=Failure.MISSING, reason=_said(error))
     except Exception as error:
-        return _trouble(error)
+        return _unless_away(work, _trouble(error))
 
 
 def _trouble(error: Exception) -> Reply:
@@ -273,10 +274,25 @@ def _trouble(error: Exception) -> Reply:
     failure, reason = Failure.ERROR, f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError):
         failure, reason = Failure.MEMORY, "ran out of memory"
-    elif isinstance(error, OSError) and error.errno in _OF_DISKS:
-        where = error.filename or "the scratch or output folder"
-        failure, reason = Failure.DISK, f"{os.strerror(error.errno)}: {where}"
+    elif flaw := _of_disk(error):
+        where = flaw.filename or "the scratch or output folder"
+        failure, reason = Failure.DISK, f"{os.strerror(flaw.errno)}: {where}"
     return Reply(failure=failure, reason=reason, detail=traceback.format_exc(), peak_mb=_used_mb())
+
+
+def _of_disk(error: BaseException | None) -> OSError | None:
+    """What the system said of a disk: libraries raise errors of their own for it, after that one."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _OF_DISKS:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _unless_away(work: Work, reply: Reply) -> Reply:
+    """A file that has gone, as with the file system it lay on, may come back: nothing is wrong with it."""
+    away = next((source.path for source in work.inputs if not source.path.exists()), None)
+    return Reply(failure=Failure.MISSING, reason=f"{away} is not there") if away else reply
 
 
 def _used_mb() -> float:

@@ -1,5 +1,7 @@
 """Of files and of the whole service: what is there, and how far it has come."""
 
+import json
+
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
 from calwebbd.daemon.route import member_name
 
@@ -18,6 +20,8 @@ class Files(Reader):
             "dead": self._all("dead"),
             "associations": self._all("groups"),
             "quarantined": len(self._all("quarantined")),
+            "awaited": self._all("awaited"),
+            "watch": json.loads(self._setting("watch") or "{}"),
         }
 
     def quarantine(self) -> list[Answer]:
@@ -33,6 +37,8 @@ class Files(Reader):
         if found:  # of several files of this name, the one that is of use
             refused = [row for row in refused if row["path"] == found[0]["path"]]
         if not found and not refused:
+            for row in self._all("awaited_like", **asked(file)):
+                return {"file": row["path"], "state": "awaited", "reason": f"{row['manifest']} names it"}
             raise Unknown(f"{file} has not been seen")
         answer: Answer = {"file": (found or refused)[0]["path"]}
         if refused:

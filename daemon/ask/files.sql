@@ -28,6 +28,15 @@ FROM gathering ORDER BY name
 -- Each with its one reason.
 SELECT path, reason, at FROM quarantine ORDER BY path
 
+-- name: awaited
+-- Files which manifests name and which have not come.
+SELECT path, manifest, since FROM awaited
+WHERE path NOT IN (SELECT path FROM file) AND path NOT IN (SELECT path FROM quarantine) ORDER BY path
+
+-- name: awaited_like
+-- By path, or by name if that is all that is given.
+SELECT path, manifest FROM awaited WHERE path = :path OR (:name != '' AND path LIKE '%/' || :name) ORDER BY path
+
 -- name: settings
 -- The context in force, and since when.
 SELECT name, value, at FROM setting ORDER BY name

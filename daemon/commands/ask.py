@@ -25,6 +25,10 @@ def _status(answer: dict[str, Any]) -> None:
     print(f"context      {answer['context']}")
     print(f"files        {', '.join(f'{n} {kind}' for kind, n in answer['files'].items()) or 'none yet'}")
     print(f"quarantined  {answer['quarantined']}")
+    for root in answer["watch"].get("roots", []):
+        print(f"watched      {root['folder']}: {_root(root)}")
+    for row in answer["awaited"]:
+        print(f"awaited      {row['path']}, which {row['manifest']} names")
     for stage, states in answer["jobs"].items():
         print(f"{stage:12s} {', '.join(f'{n} {state}' for state, n in states.items())}")
     for job in answer["in_hand"]:
@@ -33,6 +37,15 @@ def _status(answer: dict[str, Any]) -> None:
         print(f"dead         {job['subject']}: {job['reason']}")
     for group in answer["associations"]:
         print(f"association  {state(group['name'], group)}")
+
+
+def _root(root: dict[str, Any]) -> str:
+    standings = [name for name in ("catalogued", "aliases", "quarantined", "in hand") if root[name]]
+    counts = [f"{root[name]} {name}" for name in standings]
+    counts += [f"{n} ignored ({reason})" for reason, n in root["ignored"].items()]
+    told = f"{root['seen']} files ({', '.join(counts)})" if counts else "no files"
+    heard = "events and scans" if root["events"] else f"scans only, {root['mode']}"
+    return f"{told}; {heard}; canary {root['canary']}" + ("" if root["adds_up"] else "; THIS DOES NOT ADD UP")
 
 
 def _quarantine(answer: list[dict[str, Any]]) -> None:

@@ -103,6 +103,7 @@ def calibrate(
     output_dir: Path,
     context: str,
     steps: Mapping[str, Any],
+    rules: Mapping[str, Any],
     report: Callable[[str, str], None],
 ) -> list[Outcome]:
     """Say what was done to which data, in the product and its name."""
@@ -127,6 +128,8 @@ def calibrate(
         path.write_text(json.dumps({"header": header, "data": data}) + "\nEND")
         products.append(Written(path, suffix))
     parameters = {"factor": [steps.get("copy", {}).get("factor", 1), "default"]}
+    for rule, own in rules.items():
+        parameters |= {key: [value, f"rule {rule}"] for key, value in own.get("copy", {}).items()}
     step = Step(
         "copy", "S_COPY", "COMPLETE", references={"paper": "fake_paper_0001.fits"}, parameters=parameters
     )

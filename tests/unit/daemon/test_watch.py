@@ -12,6 +12,7 @@ from typing import Any
 import fake_calibration as fake
 import pytest
 
+from calwebbd.daemon.config import Root
 from calwebbd.daemon.watch import Doubt, Found, Hint, Scanned, Watcher
 
 
@@ -55,7 +56,7 @@ def heard() -> Heard:
 
 @pytest.fixture
 def watcher(root: Path, heard: Heard) -> Iterator[Watcher]:
-    watcher = Watcher([root], [root / "products"], heard.post)
+    watcher = Watcher([Root(path=root)], [root / "products"], heard.post)
     watcher.start()
     heard.scans(1)
     heard.messages.clear()
@@ -155,9 +156,9 @@ def test_a_root_that_is_deleted_and_made_again_is_watched_again(
 
 def test_a_root_that_comes_later_is_watched_from_then_on(tmp_path: Path, heard: Heard) -> None:
     late = tmp_path / "mount"
-    watcher = Watcher([late], [], heard.post)
+    watcher = Watcher([Root(path=late)], [], heard.post)
     watcher.start()
-    heard.wait(lambda all: any(isinstance(m, Scanned) and m.unreadable for m in all))
+    heard.wait(lambda all: any(isinstance(m, Scanned) and m.tally.unreadable for m in all))
     late.mkdir()
     watcher.check()
     (late / NAME).write_text("x")
@@ -183,21 +184,21 @@ def test_the_words_of_watchdog_for_an_overflow_are_those_we_wait_for() -> None:
 def test_a_scan_finds_what_was_there_before(root: Path, heard: Heard) -> None:
     (root / "a" / "b").mkdir(parents=True)
     (root / "a" / "b" / NAME).write_text("x")
-    watcher = Watcher([root], [], heard.post)
+    watcher = Watcher([Root(path=root)], [], heard.post)
     watcher.start()
     heard.found(root / "a" / "b" / NAME)
     watcher.stop()
 
 
 def test_scans_asked_for_while_one_runs_become_one_more(root: Path, heard: Heard) -> None:
-    watcher = Watcher([root], [], heard.post)
+    watcher = Watcher([Root(path=root)], [], heard.post)
     gate = threading.Event()
 
     def slow(message: Any) -> None:
         gate.wait(timeout=10.0)
         heard.post(message)
 
-    watcher._post = slow
+    watcher.post = slow
     for _ in range(5):
         watcher.scan()
     gate.set()
