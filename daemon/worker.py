@@ -276,7 +276,7 @@ def _trouble(error: Exception) -> Reply:
         failure, reason = Failure.MEMORY, "ran out of memory"
     elif flaw := _of_disk(error):
         where = flaw.filename or "the scratch or output folder"
-        failure, reason = Failure.DISK, f"{os.strerror(flaw.errno)}: {where}"
+        failure, reason = Failure.DISK, f"{os.strerror(flaw.errno or 0)}: {where}"
     return Reply(failure=failure, reason=reason, detail=traceback.format_exc(), peak_mb=_used_mb())
 
 
