@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from calwebbd.stages import flags
-from calwebbd.stages.kernels import helper
-from calwebbd.stages.kernels.sorting import median_of, sort_columns
+from calwebbd.stages.kernels import helper, kernel
+from calwebbd.stages.kernels.sorting import middle, sort_columns
 
 BAD = flags.DO_NOT_USE | flags.SATURATED
 LARGEST = float(np.finfo(np.float32).max)  # of what is finite
@@ -19,9 +19,10 @@ TILE = 64  # columns; a tile of ten groups is 2.5 kB, so that all of it stays in
 
 
 @helper
-def difference_tile(sci: Any, groupdq: Any, gain: Any, y: int, x0: int, out: Any) -> None:
+def difference_tile(sci: Any, groupdq: Any, gain: Any, y: int, x0: int, alone: int, out: Any) -> None:
     """Differences between groups of the pixels from (y, x0) on, e-; NaN where a sample is unusable.
 
+    alone : flags that make a sample unusable which has just these; 0 for none
     out : (nints * (ngroups - 1), width), integrations one after the other
     """
     nints, ngroups = sci.shape[0], sci.shape[1]
@@ -34,7 +35,8 @@ def difference_tile(sci: Any, groupdq: Any, gain: Any, y: int, x0: int, out: Any
             gains = gain[y, x0 : x0 + width]
             row = out[max(0, i * (ngroups - 1) + g - 1)]
             for x in range(width):
-                now = values[x] * gains[x] if bits[x] & BAD == 0 else np.float32(np.nan)
+                usable = bits[x] & BAD == 0 and (bits[x] != alone or alone == 0)
+                now = values[x] * gains[x] if usable else np.float32(np.nan)
                 if g > 0:
                     row[x] = now - before[x]
                 before[x] = now
@@ -66,17 +68,18 @@ def noise(median: float, gain: float, readnoise: float, nframes: float) -> float
     return float(np.sqrt(abs(median) + np.float64(square) / nframes))
 
 
-@helper
-def pixel_differences(sci: Any, groupdq: Any, gain: Any, y: int, x: int, out: Any, ordered: Any) -> Any:
-    """Differences of one pixel into the column `out`, e-, NaN where unusable; their median."""
-    steps = sci.shape[1] - 1
-    count = 0
-    for i in range(sci.shape[0]):
-        for g in range(steps):
-            usable = (groupdq[i, g, y, x] | groupdq[i, g + 1, y, x]) & BAD == 0
-            value = sci[i, g + 1, y, x] * gain[y, x] - sci[i, g, y, x] * gain[y, x]
-            out[i * steps + g, 0] = value if usable else np.float32(np.nan)
-            if usable and value == value:
-                ordered[count, 0] = value
-                count += 1
-    return median_of(ordered[:, 0], count)
+@kernel("(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], f4[:, ::1])")
+def median_differences(start: int, stop: int, sci: Any, groupdq: Any, gain: Any, out: Any) -> None:
+    """Median difference of each pixel over all integrations, e-, without samples that have a jump alone.
+
+    out : (ny, nx), filled; NaN where there is none
+    """
+    differences = np.full((sci.shape[0] * (sci.shape[1] - 1), TILE), np.nan, np.float32)
+    ordered = np.empty_like(differences)
+    counts = np.empty(TILE, np.int64)
+    for y in range(start, stop):
+        for x0 in range(0, sci.shape[3], TILE):
+            difference_tile(sci, groupdq, gain, y, x0, flags.JUMP_DET, differences)
+            sort_usable(differences, False, np.inf, ordered, counts)
+            for x in range(min(TILE, sci.shape[3] - x0)):
+                out[y, x0 + x] = middle(ordered, x, 0, counts[x])

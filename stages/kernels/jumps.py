@@ -92,7 +92,7 @@ def reject_iteratively(
     counts = np.empty(TILE, np.int64)
     for y in range(start, stop):
         for x0 in range(0, sci.shape[3], TILE):
-            difference_tile(sci, groupdq, gain, y, x0, differences)
+            difference_tile(sci, groupdq, gain, y, x0, 0, differences)
             sort_usable(differences, True, np.inf, ordered, counts)
             for x in range(min(TILE, sci.shape[3] - x0)):
                 count = counts[x]
@@ -126,7 +126,7 @@ def reject_at_once(
     counts = np.empty(TILE, np.int64)
     for y in range(start, stop):
         for x0 in range(0, sci.shape[3], TILE):
-            difference_tile(sci, groupdq, gain, y, x0, differences)
+            difference_tile(sci, groupdq, gain, y, x0, 0, differences)
             sort_usable(differences, False, np.inf, ordered, counts)
             for x in range(min(TILE, sci.shape[3] - x0)):
                 count = counts[x]
@@ -188,7 +188,7 @@ def clip_integrations(
     counts = np.empty(TILE, np.int64)
     for y in range(start, stop):
         for x0 in range(0, sci.shape[3], TILE):
-            difference_tile(sci, groupdq, gain, y, x0, differences)
+            difference_tile(sci, groupdq, gain, y, x0, 0, differences)
             for s in range(sets):
                 sort_usable(differences[s::sets], False, LARGEST, ordered, counts)
                 for x in range(min(TILE, sci.shape[3] - x0)):

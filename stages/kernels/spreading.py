@@ -8,26 +8,38 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.kernels import helper, kernel
-from calwebbd.stages.kernels.differences import BAD, TILE, noise, pixel_differences
+from calwebbd.stages.kernels.differences import BAD, TILE, difference_tile, noise, sort_usable
+from calwebbd.stages.kernels.sorting import middle
 
 JUMP = flags.JUMP_DET
 NOT_JUMP = 0xFF & ~flags.JUMP_DET
 
 
 @helper
-def jumped(groupdq: Any, y: int, x0: int, out: Any) -> Any:
-    """Mark the pixels of a tile that have a jump in any group; how many flags there are."""
-    width = min(out.size, groupdq.shape[3] - x0)
-    out[:] = 0
+def jumps_of_tile(groupdq: Any, y: int, x0: int) -> int:
+    """How many flags of jumps there are in the tile from pixel (y, x0) on."""
+    width = min(TILE, groupdq.shape[3] - x0)
     total = 0
     for i in range(groupdq.shape[0]):
         for g in range(groupdq.shape[1]):
             bits = groupdq[i, g, y, x0 : x0 + width]
             for x in range(width):
-                jump = bits[x] & JUMP
-                out[x] |= jump
-                total += 1 if jump else 0
+                total += 1 if bits[x] & JUMP else 0
     return total
+
+
+@helper
+def tile_medians(
+    sci: Any, groupdq: Any, gain: Any, y: int, x0: int, differences: Any, ordered: Any, count: Any, out: Any
+) -> None:
+    """Differences of a tile, and the median of each pixel of it, e-.
+
+    differences, ordered : (nints * (ngroups - 1), TILE); count, out : (TILE,)
+    """
+    difference_tile(sci, groupdq, gain, y, x0, 0, differences)
+    sort_usable(differences, False, np.inf, ordered, count)
+    for x in range(out.size):
+        out[x] = middle(ordered, x, 0, count[x])
 
 
 @kernel(
@@ -53,25 +65,28 @@ def mark_spreading(
     counts : jumps in each row
     """
     steps = sci.shape[1] - 1
-    differences = np.empty((sci.shape[0] * steps, 1), np.float32)
-    ordered = np.empty((sci.shape[0] * steps, 1), np.float32)
-    marks = np.empty(TILE, np.uint8)
+    differences = np.full((sci.shape[0] * steps, TILE), np.nan, np.float32)
+    ordered = np.empty_like(differences)
+    count = np.empty(TILE, np.int64)
+    medians, sigmas = np.empty(TILE), np.empty(TILE)
     for y in range(start, stop):
         for x0 in range(0, sci.shape[3], TILE):
-            total = jumped(groupdq, y, x0, marks)
+            total = jumps_of_tile(groupdq, y, x0)
             counts[y] += total
             if total == 0:
                 continue
-            for x in range(x0, min(x0 + TILE, sci.shape[3])):
-                if not marks[x - x0]:
-                    continue
-                median = pixel_differences(sci, groupdq, gain, y, x, differences, ordered)
-                sigma = noise(median, gain[y, x], readnoise[y, x], nframes)
-                for k in range(differences.shape[0] if sigma > 0 else 0):
-                    i, g = k // steps, k % steps + 1
-                    ratio = abs(differences[k, 0] - median) / sigma
-                    if least < ratio < most and groupdq[i, g, y, x] & JUMP:
-                        spreading[i, g, y, x // 8] |= 1 << (x % 8)
+            width = min(TILE, sci.shape[3] - x0)
+            tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
+            for x in range(width):
+                sigmas[x] = noise(medians[x], gain[y, x0 + x], readnoise[y, x0 + x], nframes)
+            for k in range(differences.shape[0]):
+                i, g = k // steps, k % steps + 1
+                bits = groupdq[i, g, y, x0 : x0 + width]
+                for x in range(width):
+                    if bits[x] & JUMP and sigmas[x] > 0:
+                        ratio = abs(differences[k, x] - medians[x]) / sigmas[x]
+                        if least < ratio < most:
+                            spreading[i, g, y, (x0 + x) // 8] |= 1 << (x % 8)
 
 
 @helper
@@ -99,25 +114,29 @@ def flag_neighbours(groupdq: Any, spreading: Any, i: int, g: int, y: int) -> Non
 
 @helper
 def flag_after(
-    groupdq: Any, y: int, x: int, differences: Any, median: float, limits: Any, lasts: Any
+    groupdq: Any, y: int, x0: int, differences: Any, medians: Any, limits: Any, lasts: Any, left: Any
 ) -> None:
-    """Flag the groups after each jump of a pixel that is large enough.
+    """Flag the groups after each jump of a tile that is large enough.
 
     limits : least jumps above the median, e-; lasts : groups that each affects
+    left : room for how many groups are still affected, by pixel
     """
     steps = groupdq.shape[1] - 1
+    width = min(left.size, groupdq.shape[3] - x0)
     for i in range(groupdq.shape[0]):
-        left = 0
+        left[:] = 0
         for g in range(1, steps + 1):
-            bits = groupdq[i, g, y, x]
-            if left > 0 and bits & BAD == 0:
-                groupdq[i, g, y, x] |= JUMP
-            left -= 1
-            if bits & JUMP:
-                jump = differences[i * steps + g - 1, 0] - median
-                for k in range(limits.size):
-                    if jump >= limits[k] and lasts[k] > left:
-                        left = lasts[k]
+            row = groupdq[i, g, y, x0 : x0 + width]
+            for x in range(width):
+                bits = row[x]
+                if left[x] > 0 and bits & BAD == 0:
+                    row[x] = bits | JUMP
+                left[x] -= 1
+                if bits & JUMP:
+                    jump = differences[i * steps + g - 1, x] - medians[x]
+                    for k in range(limits.size):
+                        if jump >= limits[k] and lasts[k] > left[x]:
+                            left[x] = lasts[k]
 
 
 @kernel("(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], u1[:, :, :, ::1], f8[::1], i8[::1])")
@@ -130,21 +149,19 @@ def spread(
     limits, lasts : least jump, e-, and number of groups it affects afterwards
     """
     steps = sci.shape[1] - 1
-    differences = np.empty((sci.shape[0] * steps, 1), np.float32)
-    ordered = np.empty((sci.shape[0] * steps, 1), np.float32)
-    marks = np.empty(TILE, np.uint8)
+    differences = np.full((sci.shape[0] * steps, TILE), np.nan, np.float32)
+    ordered = np.empty_like(differences)
+    count = np.empty(TILE, np.int64)
+    medians, left = np.empty(TILE), np.empty(TILE, np.int64)
     for y in range(start, stop):
         for i in range(sci.shape[0]):
             for g in range(1, steps + 1):
                 flag_neighbours(groupdq, spreading, i, g, y)
         if lasts[0] > 0 or lasts[1] > 0:
             for x0 in range(0, sci.shape[3], TILE):
-                if jumped(groupdq, y, x0, marks) == 0:
-                    continue
-                for x in range(x0, min(x0 + TILE, sci.shape[3])):
-                    if marks[x - x0]:
-                        median = pixel_differences(sci, groupdq, gain, y, x, differences, ordered)
-                        flag_after(groupdq, y, x, differences, median, limits, lasts)
+                if jumps_of_tile(groupdq, y, x0) > 0:
+                    tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
+                    flag_after(groupdq, y, x0, differences, medians, limits, lasts, left)
         for i in range(sci.shape[0]):
             for g in range(steps + 1):
                 row = groupdq[i, g, y]

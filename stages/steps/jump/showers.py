@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
-from calwebbd.stages.kernels import by_rows, in_threads
+from calwebbd.stages.kernels import by_rows, in_threads, rings
+from calwebbd.stages.kernels.differences import median_differences
 from calwebbd.stages.scratch import in_bands
 from calwebbd.stages.steps.jump.detection import unusable_groups
 from calwebbd.stages.steps.jump.params import JumpParams
@@ -79,40 +79,34 @@ def typical_differences(sci: Float, groupdq: GroupDQ, detector: Detector, params
     shape = (ngroups - 1, ny, nx) if clipped else (ny, nx)
     typical = Typical(np.empty(shape, np.float32), np.empty(shape, np.float32))
 
-    def search(start: int, stop: int, rows: slice, sci: Float, groupdq: GroupDQ) -> None:
+    def clip(start: int, stop: int, rows: slice, sci: Float, groupdq: GroupDQ) -> None:
         for y in range(start, stop):
             row = rows.start + y
-            values = differences(sci[:, :, y], groupdq[:, :, y], gain[row], axis=1)
-            if clipped:
-                typical.median[:, row], typical.noise[:, row] = _clipped(values)
-            else:
-                typical.median[row] = _median(values.reshape(-1, nx))
+            values = differences(sci[:, :, y], groupdq[:, :, y], gain[row])
+            typical.median[:, row], typical.noise[:, row] = _clipped(values)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyUserWarning)  # of NaN, which pixels may be full of
         warnings.simplefilter("ignore", RuntimeWarning)
         for rows, values, bits in in_bands(sci, groupdq):
-            by_rows(search, values.shape[2], rows, values, bits)
+            if clipped:
+                by_rows(clip, values.shape[2], rows, values, bits)
+            else:
+                by_rows(median_differences, values.shape[2], values, bits, gain[rows], typical.median[rows])
     if not clipped:
         variance = (detector.readnoise * gain) ** 2 / np.float32(detector.nframes)
         np.sqrt(np.abs(typical.median) + variance, out=typical.noise)
     return typical
 
 
-def differences(sci: Float, groupdq: GroupDQ, gain: Float, axis: int = 0) -> Float:
-    """Differences between groups, which are along `axis`, e-; NaN where a sample is not used."""
+def differences(sci: Float, groupdq: GroupDQ, gain: Float) -> Float:
+    """Differences between groups of each integration, e-; NaN where a sample is not used.
+
+    sci, groupdq : (nints, ngroups, nx)
+    """
     electrons = sci * gain
     electrons[(groupdq & BAD != 0) | (groupdq == flags.JUMP_DET)] = np.nan
-    return np.diff(electrons, axis=axis)
-
-
-def _median(values: Float) -> Float:
-    """Median along the first axis, without NaN; of an even number the mean of the middle two."""
-    ordered = np.sort(np.ascontiguousarray(values.T), axis=1)
-    count = len(values) - np.isnan(ordered).sum(axis=1)
-    pixel = np.arange(len(ordered))
-    median = (ordered[pixel, (count - 1) // 2] + ordered[pixel, count // 2]) / np.float32(2)
-    return np.where(count > 0, median, np.float32(np.nan))
+    return np.diff(electrons, axis=1)
 
 
 def _clipped(values: Float) -> tuple[Float, Float]:
@@ -174,21 +168,9 @@ def find_showers(
         leave pixels out
     """
     shape = unusable.shape
-    extended = np.zeros(shape, np.uint8)
+    extended = np.empty(shape, np.uint8)
     ring = ring_of(params.extend_inner_radius, params.extend_outer_radius)
-    reach = len(ring) // 2
-
-    def rows(start: int, stop: int) -> None:
-        low, high = max(0, start - reach), min(shape[0], stop + reach)
-        part = slice(low, high)
-        difference = differences(sci[:, part], groupdq[:, part], gain[part])[0]
-        with np.errstate(invalid="ignore", divide="ignore"):  # each thread has its own
-            ratio = np.abs(difference - median[part]) / noise[part]
-        ratio[unusable[part] | (groupdq[1, part] & ANY != 0)] = np.nan
-        smooth = ring_mean(ratio, ring)[start - low : stop - low]
-        extended[start:stop] = smooth > params.extend_snr_threshold
-
-    by_rows(rows, shape[0])
+    rings.exceeding(sci, groupdq, unusable, gain, median, noise, ring, params.extend_snr_threshold, extended)
     showers = find_ellipses(extended, 1, params.extend_min_area)
     factor, largest = params.extend_ellipse_expand_ratio, params.max_extended_radius
     return [showers.draw(k, *showers.enlarged(k, factor, largest), shape) for k in range(len(showers))]
@@ -203,36 +185,6 @@ def ring_of(inner: float, width: float) -> NDArray[np.bool_]:
     y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
     square = x**2 + y**2
     return np.asarray((square >= inner**2) & (square <= (inner + width) ** 2))
-
-
-def ring_mean(image: Float, ring: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean over the ring about each pixel without those that are not finite, which stay NaN.
-
-    image : (ny, nx); beyond its edges it is 0
-    """
-    bad = ~np.isfinite(image)
-    number = int(ring.sum())
-    count = number - _ring_sum(bad.astype(np.min_scalar_type(number)), ring).astype(np.int64)
-    total = _ring_sum(np.where(bad, np.float64(0), image), ring)
-    total[bad | (count == 0)] = np.nan
-    return np.asarray(total / np.maximum(count, 1))
-
-
-def _ring_sum(image: NDArray[Any], ring: NDArray[np.bool_]) -> NDArray[Any]:
-    """Sum over the ring about each pixel, of runs of columns that all rows of the ring share."""
-    (ny, nx), reach = image.shape, len(ring) // 2
-    padded = np.pad(image, reach)
-    runs = [padded[:, reach : reach + nx]]
-    for k in range(1, reach + 1):
-        runs.append(runs[-1] + padded[:, reach - k : reach - k + nx] + padded[:, reach + k : reach + k + nx])
-    total = np.zeros_like(image)
-    for y, row in enumerate(ring):
-        columns = np.flatnonzero(row[reach:])
-        if columns.size:
-            total += runs[columns[-1]][y : y + ny]
-            if columns[0] > 0:
-                total -= runs[columns[0] - 1][y : y + ny]
-    return total
 
 
 def _draw(groupdq: GroupDQ, drawing: Drawing, reference: NDArray[np.bool_]) -> None:

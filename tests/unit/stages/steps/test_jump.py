@@ -12,7 +12,7 @@ from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import DO_NOT_USE, DROPOUT, JUMP_DET, NO_GAIN_VALUE, SATURATED
 from calwebbd.stages.kernels import jumps, spreading
-from calwebbd.stages.kernels.sorting import median_of, middle, sort_columns
+from calwebbd.stages.kernels.sorting import middle, sort_columns
 from calwebbd.stages.references import References
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Skip
@@ -310,16 +310,7 @@ def test_the_marks_of_spreading_jumps_are_the_same_in_python() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@given(st.integers(0, 60), RANDOM)
-@settings(max_examples=30, deadline=None)
-def test_a_median_is_found_without_sorting(length: int, seed: int) -> None:
-    values = np.random.default_rng(seed).integers(-9, 9, length).astype(np.float32)
-    expected = np.median(values.astype(np.float64)) if length else np.nan
-    found = median_of(np.append(values, np.float32(1e9)), length)
-    assert np.array_equal(found, expected, equal_nan=True)
-
-
-@given(st.integers(1, 40), RANDOM)
+@given(st.integers(1, 300), RANDOM)
 @settings(max_examples=30, deadline=None)
 def test_columns_are_sorted(length: int, seed: int) -> None:
     array = np.random.default_rng(seed).normal(size=(length, 3))

@@ -9,12 +9,12 @@ from scipy import ndimage
 
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from calwebbd.stages.kernels import rings
 from calwebbd.stages.steps.jump.params import JumpParams
 from calwebbd.stages.steps.jump.showers import (
     Detector,
     flag_showers,
     mean_difference,
-    ring_mean,
     ring_of,
     typical_differences,
 )
@@ -167,15 +167,26 @@ def test_the_ring_is_as_wide_as_the_outer_radius_says() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(1.0, 2.6), (0.0, 1.0), (2.0, 1.5)]))
 @settings(max_examples=25, deadline=None)
-def test_ring_means_are_those_of_a_convolution(seed: int, radii: tuple[float, float]) -> None:
+def test_what_exceeds_does_so_in_a_convolution(seed: int, radii: tuple[float, float]) -> None:
     rng = np.random.default_rng(seed)
-    image = rng.normal(0, 1, (9, 12)).astype(np.float32)
-    image[rng.random(image.shape) < 0.2] = np.nan
-    good, ring = np.isfinite(image), ring_of(*radii)
-    total = ndimage.convolve(np.where(good, image, 0).astype(float), ring.astype(float), mode="constant")
+    shape = (9, 12)
+    sci = rng.normal(0, 9, (2, *shape)).astype(np.float32)
+    sci[rng.random(sci.shape) < 0.05] = np.nan
+    bits = [0] * 7 + [DO_NOT_USE, JUMP_DET, JUMP_DET | 64]
+    groupdq = rng.choice(bits, sci.shape).astype(np.uint8)
+    unusable = rng.random(shape) < 0.1
+    gain, median, noise = (rng.uniform(0.5, 2, shape).astype(np.float32) for _ in range(3))
+    ratio = np.abs(np.diff(sci * gain, axis=0)[0] - median) / noise
+    flagged = (groupdq & DO_NOT_USE != 0).any(axis=0)
+    flagged |= (groupdq[0] == JUMP_DET) | (groupdq[1] & JUMP_DET != 0)
+    good, ring = np.isfinite(ratio) & ~unusable & ~flagged, ring_of(*radii)
+    total = ndimage.convolve(np.where(good, ratio, 0).astype(float), ring.astype(float), mode="constant")
     count = ndimage.convolve(good.astype(float), ring.astype(float), mode="constant", cval=1.0)
-    expected = np.where(good & (count > 0), total / np.maximum(count, 1), np.nan)
-    np.testing.assert_allclose(ring_mean(image, ring), expected, atol=1e-12)
+    mean = total / np.maximum(count, 1)
+    threshold = float(np.median(mean)) + 1e-9
+    found = np.full(shape, 9, np.uint8)
+    rings.exceeding(sci, groupdq, unusable, gain, median, noise, ring, threshold, found)
+    np.testing.assert_array_equal(found, good & (count > 0) & (mean > threshold))
 
 
 def test_mean_differences_are_between_good_samples() -> None:
