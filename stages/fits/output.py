@@ -15,7 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from calwebbd.stages.scratch import PIECE, Cube
-from calwebbd.stages.threads import in_threads
+from calwebbd.stages.threads import in_threads, threads
 
 BLOCK = 2880  # bytes; FITS files consist of whole blocks
 
@@ -50,7 +50,7 @@ def _table(hdu: Any) -> bytes:
 def _put_array(descriptor: int, data: NDArray[Any] | Cube, place: int) -> None:
     plane = data.nbytes // len(data)
     if isinstance(data, Cube):
-        many = max(1, PIECE // plane)
+        many = max(1, threads() * PIECE // plane)  # one is converted while another is written
         for n in range(0, len(data), many):
             _put_array(descriptor, data.read(n, min(n + many, len(data))), place + n * plane)
         return

@@ -13,6 +13,11 @@ def subtract_crossed(start: int, stop: int, image: Any, columns: Any, rows: Any)
 
     image : (ny, nx), any strides; columns : (nx,); rows : (ny,)
     """
+    if abs(image.strides[0]) < abs(image.strides[1]):  # its columns lie together in memory
+        for x in range(image.shape[1]):
+            for y in range(start, stop):
+                image[y, x] = image[y, x] - columns[x] - rows[y]
+        return
     for y in range(start, stop):
         for x in range(image.shape[1]):
             image[y, x] = image[y, x] - columns[x] - rows[y]
