@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -79,10 +79,33 @@ class Rule(Section, frozen=True):
 
 
 class Crds(Section, frozen=True):
-    """path : the cache, None for that of the environment; context : latest, or a literal one."""
+    """path : the cache, None for that of the environment
+    server : None for that of the environment, "" for none
+    context : latest, build (that of the version `as_jwst` of the official package) or a literal one
+    reprocess : what a new context would make differently is left (never), made again when an operator
+        approves (ask), or made again (auto)
+    refresh_hour : UTC; verify_days : how often all references are hashed
+    bad_files : of the site: jobs that would use one are held
+    """
 
     path: Path | None = None
-    context: str = "latest"
+    server: str | None = None
+    context: Annotated[str, Meta(pattern=r"^(latest|build|operational|jwst_\d{4,}\.pmap)$")] = "latest"
+    as_jwst: str = "3.0.0"
+    reprocess: Literal["never", "ask", "auto"] = "ask"
+    refresh_hour: Annotated[int, Meta(ge=0, le=23)] = 3
+    verify_days: Annotated[float, Meta(gt=0)] = 7.0
+    bad_files: tuple[str, ...] = ()
+
+
+class Notify(Section, frozen=True):
+    """url : of a service, as apprise has them (mailto://, slack://, json://, …)
+    instruments : those it is about, all if empty; events : context, corrupt, crds, failed, …, all if empty
+    """
+
+    url: str
+    instruments: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
 
 
 class Workers(Section, frozen=True):
@@ -157,6 +180,7 @@ class Config(Section, frozen=True):
     queue: Queue = Queue()
     products: Products = Products()
     log: Log = Log()
+    notify: tuple[Notify, ...] = ()
     steps: Steps = {}
     roots: tuple[Root, ...] = ()
     rules: tuple[Rule, ...] = ()

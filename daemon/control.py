@@ -54,7 +54,7 @@ from calwebbd.queues.migrate import Unfit
 from calwebbd.queues.store import Store
 
 #: where requests and their handlers are
-MODULES = ("calwebbd.daemon.operators",)
+MODULES = ("calwebbd.daemon.operators", "calwebbd.daemon.contexts.requests")
 SOCKET = "control"
 LARGEST = 1 << 20  #: bytes of a request
 PATIENCE_S = 60.0  #: for an answer; for a service that is just starting or ending

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from calwebbd.daemon.config import Config, Rule
+from calwebbd.daemon.contexts.epochs import Epochs
 from calwebbd.daemon.intake import Refused, Seen
 from calwebbd.daemon.records import Known, Records, stamp
 from calwebbd.daemon.route import STAGES, estimate_disk_mb, estimate_mb, follow, member_name
@@ -32,7 +33,6 @@ from calwebbd.stages.associations import (
     make_asn,
 )
 from calwebbd.stages.exptypes import PIPELINES
-
 
 @dataclass(frozen=True)
 class Terms:
@@ -90,6 +90,8 @@ class Dispatch:
         self.store = store
         self.records = records
         self.terms = terms
+        self.epochs = Epochs(store.connection)
+        self.behind = False  #: whether something was made in another context than that in force
 
     def arrived(self, seen: Seen, now: float) -> None:
         """A whole file lies in a watched folder."""
@@ -131,6 +133,7 @@ class Dispatch:
                 self.records.decide("service", "resume", job.stage, f"{work.subject} went well", now)
             for product in made:
                 self._follow(product, now, again=work.again)
+        self.behind |= work.context != self.terms.context
         return made
 
     def failed(
@@ -190,14 +193,40 @@ class Dispatch:
             if not verdict.fire:
                 self.store.explain(group.name, verdict.reason)
                 continue
+            contents = [_value(member.value, "").sha256 for member in group.satisfied]
+            context, reason = self.epochs.common(group.name, contents, self.terms.context)
+            if context is None:
+                self.store.explain(group.name, reason)
+                continue
             with self.store.transaction():
                 self.store.fire(group.name, verdict.reason, now)
                 self.records.decide("service", "combine", group.name, verdict.reason, now)
                 work = self._listed(group) if group.listed else self._collected(group)
+                work = msgspec.structs.replace(work, context=context)
                 headers, feeds = [work.header] * len(work.inputs), self._fed_by(work)
                 self._put(work, headers, now, feeds=feeds, reason=verdict.reason)
             fired = True
         return fired
+
+    def redo(self, number: int, now: float, *, live: bool, reason: str) -> None:
+        """Put a job once more, in the context in force; behind what is new unless it was never done."""
+        job = self.store.get(number)
+        old = work_of(job.payload)
+        terms = self.terms
+        work = msgspec.structs.replace(
+            old,
+            inputs=tuple(msgspec.structs.replace(source, again=not live) for source in old.inputs),
+            context=terms.context,
+            code=terms.code,
+            steps=terms.steps,
+            rules=terms.rules_for(old.header),
+            again=not live,
+        )
+        same = self.store.by_key(work.key)
+        if same is not None and same.state not in {State.READY, State.RUNNING, State.PUBLISHING}:
+            epoch = self.epochs.active()
+            work = msgspec.structs.replace(work, edition=epoch.id if epoch else 1)
+        self.store.put(work.job(job.mem_mb, disk_mb=job.disk_mb, feeds=job.feeds, reason=reason), now)
 
     def _follow(self, known: Known, now: float, *, again: bool = False) -> None:
         """Groups that wait for this file have it; its own pipeline is put in the queue."""

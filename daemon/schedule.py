@@ -17,7 +17,7 @@ class Tick(StrEnum):
     POLL = "poll"  #: scan the folders without events
     LEASES = "leases"  #: renew ours, take back those of the dead
     GROUPS = "groups"  #: clocks of associations
-    CONTEXT = "context"  #: what is the latest context now?
+    CONTEXT = "context"  #: are contexts to be refreshed, references to be verified?
 
 
 def scheduler(config: Config, post: Callable[[Tick], None]) -> BackgroundScheduler:
@@ -29,10 +29,9 @@ def scheduler(config: Config, post: Callable[[Tick], None]) -> BackgroundSchedul
         Tick.RESCAN: config.watch.rescan_seconds,
         Tick.POLL: config.watch.poll_seconds,
         Tick.LEASES: LEASE_S / 4,
+        Tick.CONTEXT: 60.0,  # what is due is in the records, so that no sleep or stop makes it miss
         Tick.GROUPS: min(60.0, max(0.5, config.associations.hold_seconds / 2)),
     }
     for tick, seconds in periods.items():
         found.add_job(post, "interval", seconds=seconds, args=(tick,), id=tick)
-    if not config.crds.context.endswith(".pmap"):
-        found.add_job(post, "cron", hour=3, jitter=3600, args=(Tick.CONTEXT,), id=Tick.CONTEXT)
     return found

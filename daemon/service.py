@@ -23,7 +23,11 @@ import msgspec
 import structlog
 
 from calwebbd.daemon import control, instance, notify, watch
+from calwebbd.daemon.alerts import Alerts, instruments_of
 from calwebbd.daemon.config import Config
+from calwebbd.daemon.contexts.epochs import Epoch, Epochs
+from calwebbd.daemon.contexts.keeper import Keeper, Returned, found_now
+from calwebbd.daemon.contexts.policy import environment, server_of
 from calwebbd.daemon.database import open_store
 from calwebbd.daemon.dispatch import Dispatch, terms
 from calwebbd.daemon.inbox import Inbox
@@ -37,7 +41,9 @@ from calwebbd.stages.errors import ReferenceMissing
 CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
 VERIFY = "calwebbd.stages.verify:verify"
 LONGEST_WAIT_S = 5.0
-WARNINGS = frozenset({"quarantined", "failed", "left out", "underestimated", "events lost"})
+WARNINGS = frozenset(
+    {"quarantined", "failed", "left out", "underestimated", "events lost", "context kept", "corrupt"}
+)
 SOON_S = 60.0  #: with `once`, jobs to be tried again within this are waited for
 
 #: (event, facts about it), for whoever shows progress
@@ -90,6 +96,7 @@ class Service:
             stack.callback(self._scheduler.shutdown)
             notify.notify("READY=1")
             self._decide("start", f"context {self._dispatch.terms.context}, version {version('calwebbd')}")
+            self._keeper.tick(time.time())
             self._loop(once)
             notify.notify("STOPPING=1")
             self._workshop.abandon()
@@ -114,7 +121,13 @@ class Service:
         runner = Runner(setting)
         stack.callback(runner.kill)
         self._records = Records(store.connection)
-        self._dispatch = Dispatch(store, self._records, terms(config, literal_context(config.crds.context)))
+        self._alerts = Alerts(store.connection, config.notify)
+        stack.callback(self._alerts.close)
+        context = first_context(config, Epochs(store.connection).active())
+        self._dispatch = Dispatch(store, self._records, terms(config, context))
+        self._keeper = Keeper(config, self._dispatch, self._alerts, post, self._tell)
+        stack.callback(self._keeper.close)
+        self._keeper.begin(context, time.time())
         self._note_terms()
         self._workshop = Workshop(self._dispatch, runner, config, self._tell)
         self._reception = Reception(self._dispatch, load(self._verify), config.watch, post, self._tell)
@@ -135,9 +148,11 @@ class Service:
                 return
             if not self._stop:
                 self._reception.look()
+                putting = self._keeper.pump(time.time())
                 self._workshop.begin()
-                idle = once and self._idle()
-                more = idle and self._hurry()
+                idle = once and not putting and self._idle()
+                hurried = idle and self._hurry()
+                more = putting or hurried
                 if idle and not more:
                     return
             self._feed()
@@ -207,24 +222,20 @@ class Service:
             case Tick.GROUPS:
                 self._dispatch.assemble(time.time())
             case Tick.CONTEXT:
-                self._refresh()
+                self._keeper.tick(time.time())
 
-    def _refresh(self) -> None:
-        """New jobs carry the latest context; those in the queue keep theirs."""
-        try:
-            context = literal_context(self.config.crds.context)
-        except ReferenceMissing as error:
-            self._tell("context kept", context=self._dispatch.terms.context, reason=error.reason)
-            return
-        if context != self._dispatch.terms.context:
-            self._dispatch.terms = terms(self.config, context)
-            self._note_terms()
-            self._tell("context changed", context=context)
+    @_handle.register
+    def _(self, message: Returned) -> None:
+        self._keeper.returned(message, time.time())
 
     def _idle(self) -> bool:
         """Whether only clocks are left to wait for."""
         due = self._dispatch.store.next_due(time.time())
         soon = due is not None and due < time.time() + SOON_S
+        if self._dispatch.behind:
+            self._keeper.tick(time.time())
+        if self._keeper.busy:
+            return False
         scanned = self._scanned >= {root.path for root in self._watcher.roots}
         return scanned and self._reception.stuck and self._workshop.idle and not soon
 
@@ -258,6 +269,10 @@ class Service:
     def _tell(self, event: str, **facts: Any) -> None:
         level = _log.warning if event in WARNINGS else _log.info
         level(event, **facts)
+        if facts.get("state") == "dead" and "reason" in facts:
+            what = f"{facts['pipeline']}: {facts['reason']}"
+            product = facts.get("product", "")
+            self._alerts.tell(f"failed {what}", "failed", f"{product} {what}", instruments_of(product))
         if self._on_event is not None:
             self._on_event(event, facts)
 
@@ -276,13 +291,24 @@ class Service:
                 signal.signal(number, handler)
 
 
-def literal_context(context: str) -> str:
-    """A literal name needs no cache, nor the library that reads it."""
-    if context.endswith(".pmap"):
-        return context
+def first_context(config: Config, active: Epoch | None) -> str:
+    """With which context the service begins: the configured one; as it was before; the one that is found.
+
+    A literal name needs no cache, nor the library that reads it. Raises ReferenceMissing.
+    """
+    wanted = config.crds.context
+    if wanted.endswith(".pmap"):
+        return wanted
+    if active is not None:
+        return active.context
     from calwebbd.stages import crds
 
-    return crds.literal_context(context)
+    try:
+        return crds.literal_context(wanted)
+    except ReferenceMissing:
+        if server_of(config) is None:
+            raise
+    return found_now(config)
 
 
 def _environment(config: Config) -> dict[str, str]:
@@ -294,5 +320,4 @@ def _environment(config: Config) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS",
         "MKL_NUM_THREADS",
     )
-    path = config.crds.path
-    return dict.fromkeys(names, threads) | ({"CRDS_PATH": str(path)} if path else {})
+    return dict.fromkeys(names, threads) | environment(config)

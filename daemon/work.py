@@ -30,6 +30,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     again : old data are done anew, which is less urgent than what has just come
     quicklook : whether pictures of the products are published with them
     sidecars : whether the record of how each was made is
+    edition : tells work that is done once more from the same work done before; 0 at first
     """
 
     stage: int
@@ -47,6 +48,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     again: bool = False
     quicklook: bool = False
     sidecars: bool = False
+    edition: int = 0
 
     @property
     def key(self) -> str:
@@ -54,6 +56,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         contents = sorted((source.sha256, source.role) for source in self.inputs)
         parts: list[object] = [self.pipeline, self.subject, contents, self.steps, self.context, self.code]
         parts += self.rules.values()
+        if self.edition:
+            parts.append(self.edition)
         return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
     @property

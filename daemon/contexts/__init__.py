@@ -1,0 +1,1 @@
+"""Contexts of CRDS in the service: refreshed by the clock, compared, approved, rolled back."""

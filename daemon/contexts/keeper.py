@@ -1,0 +1,235 @@
+"""The contexts of a running service: begins errands when they are due, and does what their answers ask for.
+
+Offline or in doubt nothing changes: the context in force stays, and one alert says why.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from calwebbd.daemon.alerts import Alerts
+from calwebbd.daemon.config import Config
+from calwebbd.daemon.contexts.due import refresh_due, spread, verify_due
+from calwebbd.daemon.contexts.epochs import Change, Epochs
+from calwebbd.daemon.contexts.policy import activate, environment, receive, sentence, server_of
+from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.stages.errors import ReferenceMissing
+
+MODULE = "calwebbd.daemon.contexts.errands"
+LONGEST_S = 6 * 3600.0  #: an errand
+
+Tell = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Returned:
+    """An errand has ended; answer : as `errands.Answer` has it."""
+
+    errand: str
+    answer: Mapping[str, Any]
+
+
+class Keeper:
+    """Lives in the main loop; only the errands are elsewhere."""
+
+    def __init__(
+        self, config: Config, dispatch: Dispatch, alerts: Alerts, post: Callable[[Returned], None], tell: Tell
+    ) -> None:
+        self._config = config
+        self._dispatch = dispatch
+        self._alerts = alerts
+        self._post = post
+        self._tell = tell
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._failed: float | None = None
+
+    @property
+    def epochs(self) -> Epochs:
+        return self._dispatch.epochs
+
+    @property
+    def busy(self) -> bool:
+        """Whether an errand runs, or jobs wait to be put again."""
+        return bool(self._running) or self.epochs.pending() > 0
+
+    def begin(self, context: str, now: float) -> None:
+        """The service starts: that context is in force, by the configuration or as it was."""
+        active = self.epochs.active()
+        if active is not None and active.context == context:
+            return
+        cause = "start" if active is None else "configured"
+        redo = self._config.crds.reprocess == "auto"
+        activate(self._dispatch, Change(context), cause, now, redo=redo)
+        self._tell("context changed", context=context, cause=cause)
+
+    def tick(self, now: float) -> None:
+        """Begin what is due."""
+        if not (self._config.crds.path or os.environ.get("CRDS_PATH")):
+            return
+        crds, records, context = self._config.crds, self._dispatch.records, self._dispatch.terms.context
+        refreshed = self._moment("crds refreshed")
+        if refresh_due(refreshed, self._failed, now, crds.refresh_hour, spread()) and self._news(now):
+            self.start("refresh")
+        elif self._dispatch.behind and "refresh" not in self._running:
+            self._dispatch.behind = False
+            if self.epochs.behind(context):
+                self.start("refresh", context)
+        verified = self._moment("references verified")
+        if verified is None:  # each is verified when it is first used
+            records.set("references verified", str(now), now)
+        elif verify_due(verified, now, crds.verify_days * 86400.0):
+            self.start("verify")
+
+    def _news(self, now: float) -> bool:
+        """Whether there may be any; where there is no server, the cache tells at once."""
+        wanted = self._config.crds.context
+        if server_of(self._config) is not None:
+            return True
+        if not wanted.endswith(".pmap"):
+            from calwebbd.stages.crds import literal_context
+
+            try:
+                if literal_context(wanted) != self._dispatch.terms.context:
+                    return True
+            except ReferenceMissing as error:
+                self._failed = now
+                self._doubt("refresh", error.reason)
+                return False
+        self._dispatch.records.set("crds refreshed", str(now), now)
+        return False
+
+    def start(self, errand: str, context: str | None = None) -> bool:
+        """Send somebody; False if the same errand is being run."""
+        if errand in self._running:
+            return False
+        crds = self._config.crds
+        asked = {
+            "context": context or crds.context,
+            "active": self._dispatch.terms.context,
+            "as_jwst": crds.as_jwst,
+            "database": str(self._config.folders.database),
+        }
+        process = subprocess.Popen(
+            _command(errand),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_variables(self._config),
+        )
+        self._running[errand] = process
+        told = (errand, process, msgspec.json.encode(asked))
+        threading.Thread(target=self._await, args=told, name=errand, daemon=True).start()
+        return True
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.kill()
+
+    def returned(self, message: Returned, now: float) -> None:
+        """Do what the answer asks for."""
+        self._running.pop(message.errand, None)
+        answer = message.answer
+        if answer["doubt"]:
+            if message.errand == "refresh":
+                self._failed = now
+            self._doubt(message.errand, answer["doubt"])
+            return
+        self._alerts.clear(message.errand)
+        if message.errand == "verify":
+            self._dispatch.records.set("references verified", str(now), now)
+            self._damaged(answer["damaged"], answer["verified"])
+        else:
+            self._failed = None
+            self._dispatch.records.set("crds refreshed", str(now), now)
+            self._refreshed(msgspec.convert(answer["change"], Change), now)
+
+    def pump(self, now: float) -> bool:
+        """Put a few of the jobs that are to be done again; whether there are more."""
+        jobs = self.epochs.next_redo()
+        if not jobs:
+            return False
+        with self._dispatch.store.transaction():
+            for job, live, reason in jobs:
+                self._dispatch.redo(job, now, live=live, reason=reason)
+                self.epochs.redone(job)
+        return self.epochs.pending() > 0
+
+    def _refreshed(self, change: Change, now: float) -> None:
+        outcome = receive(self._dispatch, self._config.crds.reprocess, change, now)
+        facts = {"context": change.context, "affected": len(change.jobs), "certified": len(change.certified)}
+        what = {"activated": "is in force", "proposed": f"waits for: calwebbd crds approve {change.context}"}
+        self._tell(f"context {outcome}", **facts)
+        if outcome in what:
+            text = sentence(change, what[outcome])
+            instruments = tuple(change.summary.get("types", {}))
+            self._alerts.tell(f"{outcome} {change.context}", "context", text, instruments)
+
+    def _doubt(self, errand: str, reason: str) -> None:
+        context = self._dispatch.terms.context
+        self._tell("context kept", context=context, reason=reason)
+        what = "The context cannot be refreshed" if errand == "refresh" else "References cannot be verified"
+        self._alerts.tell(errand, "crds", f"{what}, {context} stays in force: {reason}", ())
+
+    def _damaged(self, damaged: list[Mapping[str, Any]], verified: int) -> None:
+        for each in damaged:
+            name, since = each["name"], each["good_at"]
+            users = self.epochs.users(name, since)
+            self._tell("corrupt", file=name, reason=each["reason"], mended=each["mended"], used_by=len(users))
+            products = sorted({user["product"] for user in users})
+            text = (
+                f"{each['reason']}; it {'was fetched again' if each['mended'] else 'is not to be had'}. "
+                f"Made with it since it was last well: {', '.join(products) or 'nothing'}"
+            )
+            parts = name.split("_")
+            self._alerts.tell(f"corrupt {name}", "corrupt", text, parts[1:2])
+        if not damaged:
+            self._tell("references verified", files=verified)
+
+    def _moment(self, name: str) -> float | None:
+        found = self._dispatch.records.setting(name)
+        return None if found is None else float(found)
+
+    def _await(self, errand: str, process: "subprocess.Popen[bytes]", question: bytes) -> None:
+        try:
+            output, _ = process.communicate(question, timeout=LONGEST_S)
+            answer = msgspec.json.decode(output)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            answer = {"doubt": f"it took longer than {LONGEST_S / 3600:.0f} h"}
+        except (OSError, msgspec.DecodeError):
+            answer = {"doubt": f"its process ended with exit code {process.wait()} and no answer"}
+        self._post(Returned(errand, {"damaged": [], "verified": 0, "change": None, "doubt": ""} | answer))
+
+
+def found_now(config: Config) -> str:
+    """The context that the server says it is, fetched and verified, when there is none yet.
+
+    Raises ReferenceMissing.
+    """
+    asked = {"context": config.crds.context, "as_jwst": config.crds.as_jwst}
+    done = subprocess.run(
+        _command("refresh"),
+        input=msgspec.json.encode(asked),
+        env=_variables(config),
+        capture_output=True,
+        check=False,
+    )
+    said = done.stderr.decode().strip()
+    answer: dict[str, Any] = msgspec.json.decode(done.stdout) if done.stdout else {"doubt": said}
+    if answer["doubt"]:
+        raise ReferenceMissing(answer["doubt"])
+    return str(answer["change"]["context"])
+
+
+def _command(errand: str) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", MODULE, errand]
+
+
+def _variables(config: Config) -> dict[str, str]:
+    return {**os.environ, **environment(config)}
