@@ -34,6 +34,7 @@ from calwebbd.stages.associations import (
 )
 from calwebbd.stages.exptypes import PIPELINES
 
+
 @dataclass(frozen=True)
 class Terms:
     """What all jobs put from now on have in common."""

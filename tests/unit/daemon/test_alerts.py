@@ -55,7 +55,9 @@ def test_a_cause_is_told_once_until_it_is_gone(store: Store) -> None:
     alerts.close()
 
 
-def test_a_restart_does_not_tell_again_but_a_month_does(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_does_not_tell_again_but_a_month_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alerts = Alerts(store.connection, [], Sent())
     assert alerts.tell("refresh", "crds", "down")
     again = Alerts(store.connection, [], Sent())
