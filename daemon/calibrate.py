@@ -14,12 +14,14 @@ import photutils.segmentation  # noqa: F401
 
 import calwebbd.stages.crds.keep
 import calwebbd.stages.crds.rules  # noqa: F401
-from calwebbd.stages import kernels, pipelines
+from calwebbd.stages import kernels, pipelines, plugins
 from calwebbd.stages.fits.write import load_schemas
 from calwebbd.stages.parameters import Layer, check
 from calwebbd.stages.process import Outcome, Report, process
 
-_PIPELINES = {name: pipelines.load(name) for name in pipelines.NAMES}
+for _name in pipelines.NAMES:
+    pipelines.built_in(_name)
+plugins.code()  # reads the metadata of all packages; plug-ins are imported by the jobs they belong to
 load_schemas()
 kernels.load()
 
@@ -41,7 +43,7 @@ def calibrate(
     rules : more of them, under the names of their rules, a later one over an earlier one
     """
     layers = (Layer("configuration", steps), *(Layer(f"rule {name}", rule) for name, rule in rules.items()))
-    check(list(_PIPELINES.values()), layers)
+    check([pipelines.load(name) for name in pipelines.names()], layers)
     return process(
         file,
         pipeline=pipeline,

@@ -7,7 +7,6 @@ process, thread or clock is touched here, so that every case can be tested by it
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from calwebbd.queues.job import Job, State
 from calwebbd.queues.retry import Failure
 from calwebbd.queues.stages import Breaker
 from calwebbd.queues.store import Store
+from calwebbd.stages import plugins
 from calwebbd.stages.associations import (
     Association,
     GroupKey,
@@ -63,7 +63,7 @@ def terms(config: Config, context: str) -> Terms:
     return Terms(
         output=config.folders.output,
         context=context,
-        code=version("calwebbd"),
+        code=plugins.code(),
         budget_mb=config.workers.budget_mb,
         steps=config.steps,
         rules=config.rules,

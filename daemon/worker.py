@@ -34,7 +34,7 @@ from calwebbd.daemon import logs, memory, sidecar, workspace
 from calwebbd.daemon.work import Result, Work
 from calwebbd.queues.job import Job
 from calwebbd.queues.retry import Failure
-from calwebbd.stages.errors import InputError, ParameterError, ReferenceMissing
+from calwebbd.stages.errors import InputError, ParameterError, PluginError, ReferenceMissing
 
 _PR_SET_PDEATHSIG = 1
 #: a disk is full, over its quota, read-only, or gone
@@ -270,13 +270,16 @@ def attempt(
 
 
 def _trouble(error: Exception) -> Reply:
-    """A failure that is not the input's."""
+    """A failure that is not the input's; that of a plug-in is of the class of what it failed by."""
+    cause = error.__cause__ if isinstance(error, PluginError) else error
     failure, reason = Failure.ERROR, f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError):
+    if isinstance(cause, MemoryError):
         failure, reason = Failure.MEMORY, "ran out of memory"
     elif flaw := _of_disk(error):
         where = flaw.filename or "the scratch or output folder"
         failure, reason = Failure.DISK, f"{os.strerror(flaw.errno or 0)}: {where}"
+    elif isinstance(error, PluginError):
+        reason = _said(error)
     return Reply(failure=failure, reason=reason, detail=traceback.format_exc(), peak_mb=_used_mb())
 
 

@@ -39,3 +39,7 @@ class ReferenceMissing(CalibrationError):
 
 class ParameterError(CalibrationError):
     """A parameter that no step has, or a value it cannot take."""
+
+
+class PluginError(CalibrationError):
+    """A step or pipeline of a site's own cannot be used, or has failed; says which, and of what package."""

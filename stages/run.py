@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calwebbd.stages import crds, memory
-from calwebbd.stages.errors import CalibrationError, InputError, ReferenceMissing
+from calwebbd.stages.errors import CalibrationError, InputError, PluginError, ReferenceMissing
 from calwebbd.stages.exposure import Catalogue, Exposure, Header, Ramp
 from calwebbd.stages.members import LeftOut
 from calwebbd.stages.parameters import Effective, Layer, effective
@@ -24,7 +24,10 @@ Status = Literal["COMPLETE", "SKIPPED", "FAILED"]
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one step did: its ending and why, its references and parameters, and the time it took, s."""
+    """What one step did: its ending and why, its references and parameters, and the time it took, s.
+
+    plugin : package and version of a step of the site's own
+    """
 
     name: str
     keyword: str
@@ -33,6 +36,7 @@ class StepRecord:
     seconds: float
     references: Mapping[str, str]
     parameters: Mapping[str, Any]
+    plugin: str = ""
 
 
 class StopAfter(Exception):
@@ -90,16 +94,20 @@ class Run:
             for step in steps:
                 exposure = self.step(step, exposure)
             return exposure
-        for some in together(steps, exposure, apart=bool(self.keep or self.stop_after)):
+        apart = bool(self.keep or self.stop_after or self.pipeline.plugins)
+        for some in together(self.pipeline.placed(steps), exposure, apart=apart):
+            if self._follows_skipped(some[0]):
+                continue
             if some[0].whole(exposure):
-                exposure = self.step(some[0], exposure)
+                exposure = self._step(some[0], exposure)
             else:
                 exposure = self._in_parts(some, exposure)
         return exposure
 
     def _in_parts(self, steps: Sequence[Step], ramp: Ramp) -> Ramp:
         self.all_layers()  # once, not for each part
-        shown = replace(self, keep=None, stop_after=None, records=[])
+        plain = replace(self.pipeline, plugins=())  # they are among the steps already
+        shown = replace(self, pipeline=plain, keep=None, stop_after=None, records=[])
         rest = replace(shown, report=lambda step, state: None)
         runs: list[Run] = []
 
@@ -115,11 +123,31 @@ class Run:
         return ramp
 
     def step(self, step: Step, exposure: Any, **inputs: Any) -> Any:
-        """Apply one step to an exposure, or to a list of them, and record how it ended.
+        """Apply one step to an exposure, or to a list of them, with the plug-ins around it.
 
         `inputs` go to the step's function as they are: other exposures that it uses.
-        Returns what the step returns; the exposure itself if it is skipped or fails.
+        Returns what the last of them returns; the exposure itself if the step is skipped or fails.
         """
+        for each in self.pipeline.placed([step]):
+            if each is step:
+                exposure = self._step(step, exposure, **inputs)
+            elif not self._follows_skipped(each):
+                exposure = self._step(each, exposure)
+        return exposure
+
+    def _follows_skipped(self, step: Step) -> bool:
+        """Whether it is a plug-in after a step that was skipped; it is recorded as skipped then."""
+        for plugin in self.pipeline.plugins:
+            if plugin.step is step and plugin.after:
+                ended = next(r.status for r in reversed(self.records) if r.name == plugin.after)
+                if ended != "COMPLETE":
+                    reason = f"{plugin.after} was {ended.lower()}"
+                    self._record(step, self.settings(step), "SKIPPED", reason, 0.0, {})
+                    return True
+        return False
+
+    def _step(self, step: Step, exposure: Any, **inputs: Any) -> Any:
+        """Apply just this step, and record how it ended."""
         self.report(step.name, "start")
         start = time.perf_counter()
         settings = self.settings(step)
@@ -144,6 +172,11 @@ class Run:
         except CalibrationError as error:
             error.step = error.step or step.name
             raise
+        except Exception as error:
+            if not step.origin:
+                raise
+            reason = f"plug-in of {step.origin}: {type(error).__name__}: {error}"
+            raise PluginError(reason, step=step.name) from error
         unused = set() if step.names_all else set(step.optional) - references.asked
         files = {kind: name for kind, name in files.items() if kind not in unused}
         for each in _each(result):
@@ -199,8 +232,8 @@ class Run:
         files: Mapping[str, str | None],
     ) -> None:
         references = {kind: name or "N/A" for kind, name in files.items()}
-        record = StepRecord(step.name, step.keyword, status, reason, seconds, references, settings.record())
-        self.records.append(record)
+        made = (references, settings.record(), step.origin)
+        self.records.append(StepRecord(step.name, step.keyword, status, reason, seconds, *made))
         self.report(step.name, status)
 
 

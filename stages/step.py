@@ -9,7 +9,7 @@ and the service read the declarations; they never look inside.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,7 @@ class Step:
     params : frozen dataclass with the official parameter names and defaults
     skip : True if the step is off unless asked for
     whole : whether it must have all integrations of a ramp; of others it may get a few at a time
+    origin : package and version of a plug-in; "" for the steps of calwebbd
     """
 
     name: str
@@ -58,6 +59,7 @@ class Step:
     skip: bool = False
     whole: Callable[[Any], bool] = lambda ramp: False
     names_all: bool = False
+    origin: str = ""
 
     @property
     def summary(self) -> str:
@@ -96,6 +98,16 @@ def step(
 
 
 @dataclass(frozen=True)
+class Plugin:
+    """A step of a site's own, and its place: right after, or before, one of a pipeline's steps."""
+
+    step: Step
+    pipeline: str
+    after: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """One pipeline: its steps in order, and the function that applies them.
 
@@ -107,6 +119,8 @@ class Pipeline:
     params : frozen dataclass of the parameters of the pipeline itself, with the official names and defaults
     function : (run, exposure or exposures) -> products by suffix
     chosen : those of the steps that an exposure of this header is taken through, in order
+    plugins : steps of the site, which are among the steps, too
+    origin : package and version of a plug-in; "" for the pipelines of calwebbd
     """
 
     name: str
@@ -118,6 +132,8 @@ class Pipeline:
     combines: bool = False
     chosen: Callable[[Any], Sequence[Step]] | None = None
     params: type = NoParams
+    plugins: tuple[Plugin, ...] = ()
+    origin: str = ""
 
     @property
     def pars(self) -> str:
@@ -126,7 +142,16 @@ class Pipeline:
 
     def steps_for(self, header: Any) -> Sequence[Step]:
         """The steps that an exposure of this header is taken through, in order."""
-        return self.chosen(header) if self.chosen else self.steps
+        return self.placed(self.chosen(header)) if self.chosen else self.steps
+
+    def placed(self, steps: Iterable[Step]) -> list[Step]:
+        """Its own steps with the plug-ins in between."""
+        found: list[Step] = []
+        for step in steps:
+            found += [plugin.step for plugin in self.plugins if plugin.before == step.name]
+            found.append(step)
+            found += [plugin.step for plugin in self.plugins if plugin.after == step.name]
+        return found
 
     def step(self, name: str) -> Step:
         """KeyError if the pipeline has no such step."""
