@@ -12,13 +12,21 @@ from typing import Any
 
 import msgspec
 
+from calwebbd.daemon import programs
 from calwebbd.daemon.config import Config, Rule
 from calwebbd.daemon.contexts.epochs import Epochs
 from calwebbd.daemon.intake import Refused, Seen
 from calwebbd.daemon.records import Known, Records, stamp
-from calwebbd.daemon.route import STAGES, estimate_disk_mb, estimate_mb, follow, member_name
+from calwebbd.daemon.route import (
+    STAGES,
+    estimate_disk_mb,
+    estimate_mb,
+    follow,
+    member_name,
+    stage_of,
+)
 from calwebbd.daemon.work import Input, Result, Work, encode, work_of
-from calwebbd.queues.groups import Clocks, Group, judge
+from calwebbd.queues.groups import Clocks, Group, Verdict, judge
 from calwebbd.queues.job import Job, State
 from calwebbd.queues.retry import Failure
 from calwebbd.queues.stages import Breaker
@@ -190,7 +198,10 @@ class Dispatch:
         """Fire the groups whose time has come; says whether there was any."""
         fired = False
         for group in self.store.open_groups():
+            key = programs.key_of(group)
             verdict = judge(group, self.terms.clocks, now, hurry=hurry)
+            if key and not hurry and self.records.unfinished(key.program, key.pipeline):
+                verdict = Verdict(False, "others of its program are being made")
             if not verdict.fire:
                 self.store.explain(group.name, verdict.reason)
                 continue
@@ -202,8 +213,7 @@ class Dispatch:
             with self.store.transaction():
                 self.store.fire(group.name, verdict.reason, now)
                 self.records.decide("service", "combine", group.name, verdict.reason, now)
-                work = self._listed(group) if group.listed else self._collected(group)
-                work = msgspec.structs.replace(work, context=context)
+                work = msgspec.structs.replace(self._work_of(group, key), context=context)
                 headers, feeds = [work.header] * len(work.inputs), self._fed_by(work)
                 self._put(work, headers, now, feeds=feeds, reason=verdict.reason)
             fired = True
@@ -234,6 +244,8 @@ class Dispatch:
         value = encode(Input(known.path, known.sha256, again=again))
         step = follow(known.kind, known.header)
         feeds = self._join(step.group, known, now) if step.group and self.terms.level3 else ""
+        for key in programs.keys(known):
+            self._join_program(key, known, now)
         waiting = self.store.awaiting(known.path.name)
         for group in waiting:
             self.store.satisfy(group, known.path.name, value, now)
@@ -270,6 +282,12 @@ class Dispatch:
             reason = self.records.contradiction(path, self.records.at(path))
             self.records.quarantine(path, stamp(path) or "", reason, now, known=True)
 
+    def _join_program(self, key: programs.Key, known: Known, now: float) -> None:
+        facts = msgspec.json.encode(known.header, order="deterministic").decode()
+        self.store.open_group(key.group, msgspec.json.encode(key).decode(), now)
+        self.store.join_group(key.group, known.path.name, facts, now)
+        self.store.assess(key.group, False, programs.OPEN_END)
+
     def _list(self, seen: Seen, asn: Association, now: float) -> None:
         """A dropped-in association: its members, and no others, make its products."""
         known = seen.known
@@ -287,6 +305,16 @@ class Dispatch:
                 found = self.records.named(name)
                 if found is not None:
                     self.store.satisfy(group, name, encode(Input(found.path, found.sha256)), now)
+
+    def _work_of(self, group: Group, key: programs.Key | None) -> Work:
+        if key is None:
+            return self._listed(group) if group.listed else self._collected(group)
+        inputs = tuple(_value(m.value, "science") for m in group.satisfied)
+        header = msgspec.json.decode(group.satisfied[0].facts)
+        asn, name = programs.association(key, group)
+        changes = {"asn": msgspec.to_builtins(asn), "asn_name": name, "made": True}
+        work = self._work(key.pipeline, key.product, inputs, header)
+        return msgspec.structs.replace(work, **changes)
 
     def _listed(self, group: Group) -> Work:
         listed = msgspec.json.decode(group.payload, type=Listed, dec_hook=_path)
@@ -326,7 +354,7 @@ class Dispatch:
 
     def _work(self, pipeline: str, subject: str, inputs: tuple[Input, ...], header: dict[str, Any]) -> Work:
         return Work(
-            stage=STAGES[pipeline],
+            stage=stage_of(pipeline),
             pipeline=pipeline,
             subject=subject,
             inputs=inputs,

@@ -149,6 +149,10 @@ class Records:
         """Headers of all files whose name matches, with ``*`` and ``?``."""
         return [json.loads(row["header"]) for row in self._all("headers_like", pattern=pattern)]
 
+    def unfinished(self, program: str, but: str) -> bool:
+        """Whether any other pipeline than this has something of a program still to do."""
+        return bool(self._all("unfinished", pattern=f"*:jw{program}*", pipeline=but))
+
     def note(self, path: Path, note: str) -> None:
         """Why nothing follows from a file."""
         self._do("note", path=str(path), note=note)

@@ -69,6 +69,11 @@ WHERE file.name = :name AND file.origin != 'alias' ORDER BY file.at DESC, file.p
 SELECT entity.header FROM file JOIN entity ON entity.id = file.entity
 WHERE file.name GLOB :pattern AND file.origin != 'alias'
 
+-- name: unfinished
+-- By the names of what is to be made; the index of open jobs is small.
+SELECT 1 FROM job WHERE state IN ('ready', 'running', 'publishing') AND subject GLOB :pattern
+AND stage != :pipeline LIMIT 1
+
 -- name: note
 -- For people who ask why nothing happens.
 UPDATE file SET note = :note WHERE path = :path

@@ -75,9 +75,14 @@ def member_name(name: str) -> str:
 
 def estimate_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
     """Memory a job needs, MB."""
-    return peak_mb(STAGES[pipeline], headers)
+    return peak_mb(stage_of(pipeline), headers)
 
 
 def estimate_disk_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
     """Room on the disk that a job needs, MB."""
-    return disk_mb(STAGES[pipeline], headers)
+    return disk_mb(stage_of(pipeline), headers)
+
+
+def stage_of(pipeline: str) -> int:
+    """Pipelines of plug-ins combine what stages 2 and 3 have made."""
+    return STAGES.get(pipeline, 3)

@@ -36,6 +36,7 @@ from calwebbd.daemon.records import Records
 from calwebbd.daemon.schedule import Tick, scheduler
 from calwebbd.daemon.worker import Runner, Setting, load
 from calwebbd.daemon.workshop import Workshop
+from calwebbd.stages import plugins
 from calwebbd.stages.errors import ReferenceMissing
 
 CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
@@ -114,6 +115,7 @@ class Service:
 
     def _open(self, stack: ExitStack) -> None:
         config, post = self.config, self._inbox.post
+        plugins.programs()  # one that cannot be used is to be told of now
         store = open_store(config.folders.database)
         stack.callback(store.close)
         environment = _environment(config)

@@ -108,7 +108,8 @@ def calibrate(
 ) -> list[Outcome]:
     """Say what was done to which data, in the product and its name."""
     report("copy", "start")
-    suffixes = {"detector1": ("rate", "rateints"), "image2": ("cal",), "image3": ("i2d",)}[pipeline]
+    usual = {"detector1": ("rate", "rateints"), "image2": ("cal",), "image3": ("i2d",)}
+    suffixes = usual.get(pipeline, (pipeline,))
     if file.suffix == ".json":
         asn = load_asn(file)
         (product,) = asn.products
