@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,36 +30,46 @@ HEADER = """## Stripes
 
 What the lines along which a detector is read have in common, in differences of successive groups whose
 true signal is taken off: rms of the lines' medians, DN, of pixels without flags. Before and after
-clean_flicker_noise, by the way in which it fits; at last that of the same exposure without stripes,
-which photons and reading leave."""
+clean_flicker_noise, by the way in which it fits; at last that of the same exposure without stripes, which
+photons and reading leave. What is cleaned may have less, for the step takes their part as well."""
 
 
-def section(folder: Path, beside: bool) -> str:
-    """The table with its heading."""
+def section(folder: Path, results: Path, beside: bool) -> str:
+    """The table with its heading; what `results` holds is not measured again."""
     titles = ["", "", "before", *METHODS, "without stripes"]
     lines = ["| " + " | ".join(titles) + " |", "|---|---" + "|--:" * (len(titles) - 2) + "|"]
-    lines += ["| " + " | ".join(row) + " |" for row in _rows(folder, beside)]
+    for title, name, values in measure(folder, results, beside):
+        told = ["\N{EN DASH}" if value is None else f"{value:.4f}" for value in values]
+        lines.append("| " + " | ".join([title, name, *told]) + " |")
     return HEADER + "\n\n" + "\n".join(lines) + "\n"
 
 
-def _rows(folder: Path, beside: bool) -> Iterator[list[str]]:
+def measure(folder: Path, results: Path, beside: bool) -> list[tuple[str, str, list[float | None]]]:
     """Read-out, implementation, and the stripes."""
     striped = [replace(case, snowballs=0.0) for case in SUBARRAYS.cases if case.name in CASES]
-    plain = [replace(case, name=f"{case.name}-plain", stripes=0.0) for case in striped]
-    cache, raw = replace(SUBARRAYS, cases=(*striped, *plain)).simulate(folder, seed=1)
-    variables = environment(cache, CONTEXT)
-    with (
-        official.official_worker(variables, folder / "official.log") as theirs,
-        official.our_worker(variables, folder / "ours.log") as ours,
-    ):
-        for case, without in zip(striped, plain, strict=True):
-            for name, worker in (("official", theirs), ("calwebbd", ours))[not beside :]:
-                to = folder / f"{case.name}-{name}"
-                before, *after = _stripes(worker, name, case, raw[case][0], to, list(METHODS))
-                (floor,) = _stripes(worker, name, without, raw[without][0], to / "plain", [])
-                values = [before, *after, floor]
-                told = ("\N{EN DASH}" if value is None else f"{value:.4f}" for value in values)
-                yield [f"{case.instrument} {case.title}", name, *told]
+    files = {
+        (case, name): results / f"{case.name}-{name}-stripes.json"
+        for case in striped
+        for name in ("official", "calwebbd")[not beside :]
+    }
+    if missing := {key: to for key, to in files.items() if not to.exists()}:
+        plain = {case: replace(case, name=f"{case.name}-plain", stripes=0.0) for case, _ in missing}
+        cache, raw = replace(SUBARRAYS, cases=(*plain, *plain.values())).simulate(folder, seed=1)
+        variables = environment(cache, CONTEXT)
+        with (
+            official.official_worker(variables, folder / "official.log") as theirs,
+            official.our_worker(variables, folder / "ours.log") as ours,
+        ):
+            for (case, name), to in missing.items():
+                print(case.name, name, "stripes", file=sys.stderr)
+                worker, place = theirs if name == "official" else ours, folder / f"{case.name}-{name}"
+                values = list(_stripes(worker, name, case, raw[case][0], place, list(METHODS)))
+                values += _stripes(worker, name, case, raw[plain[case]][0], place / "plain", [])
+                to.write_text(json.dumps(values))
+    return [
+        (f"{case.instrument} {case.title}", name, json.loads(to.read_text()))
+        for (case, name), to in files.items()
+    ]
 
 
 def _stripes(

@@ -1,6 +1,6 @@
 """Compare stage 1 of calwebbd with the official package, read-out by read-out and step by step.
 
-    python tests/oracle/readouts.py CACHE UNCAL… [--contexts jwst_0002.pmap …] [--results DIR] [--write]
+    python tests/oracle/compare_readouts.py CACHE UNCAL… [--contexts NAME …] [--results DIR] [--write]
 
 The raw exposures and the CRDS cache may come from any program. Both packages calibrate each exposure
 in each context and save every step. With a folder for the results, what is in it is not measured again.
