@@ -131,6 +131,10 @@ class Records:
                 return f"its content is not what {row['manifest']} says (SHA-256 {row['sha256'][:12]}…)"
         return ""
 
+    def release(self, path: str) -> bool:
+        """A file in quarantine shall be looked at again; False if it is not there."""
+        return self._connection.execute(_SQL["release"], {"path": path}).rowcount == 1
+
     def decide(self, who: str, what: str, subject: str, why: str, now: float) -> None:
         """An operator did something, or the service did by itself what nobody asked for.
 

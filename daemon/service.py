@@ -118,8 +118,7 @@ class Service:
         plugins.programs()  # one that cannot be used is to be told of now
         store = open_store(config.folders.database)
         stack.callback(store.close)
-        environment = _environment(config)
-        setting = Setting(self._calibrate, environment, config.log.level, config.log.file)
+        setting = Setting(self._calibrate, environment(config), config.log.level, config.log.file)
         runner = Runner(setting)
         stack.callback(runner.kill)
         self._records = Records(store.connection)
@@ -313,7 +312,7 @@ def first_context(config: Config, active: Epoch | None) -> str:
     return found_now(config)
 
 
-def _environment(config: Config) -> dict[str, str]:
+def environment(config: Config) -> dict[str, str]:
     threads = str(config.workers.threads)
     names = (
         "CALWEBBD_THREADS",

@@ -14,6 +14,7 @@ from pathlib import Path
 from calwebbd.daemon.ask.files import Files
 from calwebbd.daemon.ask.operations import Operations
 from calwebbd.daemon.ask.products import Products
+from calwebbd.daemon.ask.queue import Queue
 from calwebbd.daemon.ask.reader import Answer, Unknown
 from calwebbd.daemon.ask.why import Why
 from calwebbd.daemon.database import VERSION
@@ -23,7 +24,7 @@ from calwebbd.queues.store import connect
 __all__ = ["Answer", "Ask", "Unknown", "asking"]
 
 
-class Ask(Files, Why, Products, Operations):
+class Ask(Files, Why, Products, Operations, Queue):
     """All questions."""
 
 

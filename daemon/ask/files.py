@@ -22,6 +22,8 @@ class Files(Reader):
             "quarantined": len(self._all("quarantined")),
             "awaited": self._all("awaited"),
             "watch": json.loads(self._setting("watch") or "{}"),
+            "paused": self._all("pauses"),
+            "intake": self._setting("intake") or "",
         }
 
     def quarantine(self) -> list[Answer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from calwebbd.daemon.commands import Common, Verbs
-from calwebbd.daemon.commands.asking import answer, state, verb, when
+from calwebbd.daemon.commands.asking import answer, said, state, verb, when
 
 
 def add(verbs: Verbs, common: Common) -> None:
@@ -29,6 +29,10 @@ def _status(answer: dict[str, Any]) -> None:
         print(f"watched      {root['folder']}: {_root(root)}")
     for row in answer["awaited"]:
         print(f"awaited      {row['path']}, which {row['manifest']} names")
+    if answer["intake"]:
+        print(f"intake       waits: {answer['intake']}")
+    for pause in answer["paused"]:
+        print(f"paused       {'all stages' if pause['stage'] == '*' else pause['stage']}, {said(pause)}")
     for stage, states in answer["jobs"].items():
         print(f"{stage:12s} {', '.join(f'{n} {state}' for state, n in states.items())}")
     for job in answer["in_hand"]:

@@ -105,5 +105,12 @@ def when(at: float | None) -> str:
     return "" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def said(pause: Mapping[str, Any]) -> str:
+    """Why a stage is paused."""
+    text = f"by {'an operator' if pause['by'] == 'operator' else 'its failures'} since {when(pause['since'])}"
+    text += f": {pause['reason']}" if pause["reason"] else ""
+    return text + (f"; one job is tried {when(pause['probe_at'])}" if pause["probe_at"] else "")
+
+
 def state(name: str, row: Mapping[str, Any]) -> str:
     return f"{name}: {row['state']}" + (f", {row['reason']}" if row.get("reason") else "")
