@@ -17,7 +17,7 @@ STAGES = {"guider": 1, "dark": 1, "detector1": 1, "image2": 2, "image3": 3, "wfs
 
 _ASKED_FOR = """
 CORONMSK DATE-OBS EXPCOUNT INTEND INTSTART LAMPMODE NEXPOSUR NOUTPUTS READPATT
-SUBSIZE1 SUBSIZE2 SUBSTRT1 SUBSTRT2 TIME-OBS
+SSTR_NST SUBSIZE1 SUBSIZE2 SUBSTRT1 SUBSTRT2 TIME-OBS
 """
 #: what routing, associating and choosing references ask of a header; the rest is not catalogued
 KEYWORDS = (

@@ -71,6 +71,7 @@ def collate(ramp: Ramp) -> Ramp:
         zeroframe=zeroframe,
         int_times=int_times,
         int_times_stripe=int_times_stripe,
+        first=ramp.first // len(parts),
         group=None,
         read_times=read_times(ramp, repeats) if repeats > 1 else None,
     )

@@ -53,11 +53,17 @@ def _written(header: Mapping[str, Any]) -> int:
 
 
 def _ramps(header: Mapping[str, Any]) -> int:
-    """Integrations of long exposures are taken a few at a time; one of them is always there as a whole."""
+    """Integrations of long exposures are taken a few at a time; one of them is always there as a whole.
+
+    That is all superstripes of one, which are there twice while they are put side by side.
+    """
     nints, pixels = integrations(header), _pixels(header)
     one = pixels * (integer(header, "NGROUPS") or 1) * SAMPLE
     stored = nints > 1 and nints * one > IN_MEMORY
-    samples = 3 * max(one, AT_ONCE) if stored else nints * one
+    turns = integer(header, "SSTR_NST") or 1
+    samples = 3 * max(turns * one, AT_ONCE) if stored else nints * one
+    if turns > 1:
+        samples *= 2
     rates = AT_ONCE if stored else nints * RATE * pixels
     return PROCESS + samples + PIXEL * pixels + rates
 

@@ -34,26 +34,31 @@ def in_parts(apply: Callable[[Ramp], Ramp], ramp: Ramp) -> Ramp:
     """The ramp after `apply`, to a part after the other.
 
     Each part begins with the same flags of pixels; in the end these are those of all parts.
+    Superstripes of one integration stay together, so that they may be put side by side.
     """
     nints = len(ramp.sci)
-    each = at_once(nints, ramp.sci)
+    turns = len(ramp.pixeldq) if ramp.by_superstripe else 1
+    each = max(1, at_once(nints, ramp.sci) // turns) * turns
     done = ramp
     for start in range(0, nints, each):
-        part = apply(ramp.part(start, min(start + each, nints)))
+        stop = min(start + each, nints)
+        part = apply(ramp.part(start, stop))
         if start:
             part.pixeldq |= done.pixeldq
-        done = _put(part, start, done)
+        made_of = (stop - start) // len(part.sci)
+        done = _put(part, start // made_of, nints // made_of, done)
     return done
 
 
-def _put(part: Ramp, start: int, into: Ramp) -> Ramp:
-    """The ramp with this part: in the cubes there are, or new ones where its shape has changed."""
+def _put(part: Ramp, start: int, nints: int, into: Ramp) -> Ramp:
+    """The ramp with this part: in the cubes there are, or new ones where their shape has changed."""
     cubes: dict[str, Any] = {}
     for name in Ramp.CUBES:
         planes, cube = getattr(part, name), getattr(into, name)
         if planes is not None:
-            if cube.shape[1:] != planes.shape[1:]:
-                cube = Cube((len(cube), *planes.shape[1:]), planes.dtype)
+            shape = (nints, *planes.shape[1:])
+            if cube.shape != shape:
+                cube = Cube(shape, planes.dtype)
             cube.write(start, planes)
         cubes[name] = None if planes is None else cube
     return replace(part, first=into.first, **cubes)

@@ -55,7 +55,7 @@ def read_ramp(path: Path | str) -> Ramp:
             raise InputError(f"SCI has {sci.header['NAXIS']} axes, a ramp has 4", file=str(path))
         shape, header = Planes(path, sci).shape, _header(hdus)
         superstripes = header.integer("SSTR_NST", 0)
-        stored = shape[0] > 1 and prod(shape) * SAMPLE > IN_MEMORY and superstripes == 0
+        stored = shape[0] > 1 and prod(shape) * SAMPLE > IN_MEMORY
         pixels = (superstripes, *shape[-2:]) if superstripes else shape[-2:]
         return Ramp(
             header=header,

@@ -40,3 +40,9 @@ def test_later_stages_count_pixels() -> None:
 def test_a_mosaic_of_many_images_needs_no_more_than_one_of_several() -> None:
     header = {"SUBSIZE1": 2048, "SUBSIZE2": 2048}
     assert peak_mb(3, [header] * 2) < peak_mb(3, [header] * 8) == peak_mb(3, [header] * 64)
+
+
+def test_superstripes_of_one_integration_are_there_together() -> None:
+    plain = {"NINTS": 4000, "NGROUPS": 10, "SUBSIZE1": 256, "SUBSIZE2": 2048}
+    assert peak_mb(1, [plain | {"SSTR_NST": 10}]) > peak_mb(1, [plain]) + 6 * AT_ONCE // MB
+    assert peak_mb(1, [plain | {"SSTR_NST": 10}]) == peak_mb(1, [plain | {"SSTR_NST": 10, "NINTS": 8000}])

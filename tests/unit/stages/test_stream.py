@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ramps import make_ramp
+from ramps import make_ramp, make_stripes
 
 from calwebbd.stages import scratch
+from calwebbd.stages.collation import collate
 from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import step
@@ -87,3 +88,27 @@ def test_integrations_are_walked_through_in_order_and_changes_kept(ramp: Ramp) -
     assert np.asarray(ramp.groupdq)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
     expected = np.arange(120.0).reshape(SHAPE) + np.arange(5.0).reshape(5, 1, 1, 1)
     assert np.array_equal(np.asarray(ramp.sci), expected)
+
+
+def test_superstripes_of_an_integration_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    pattern = {"SUBSTRT2": 1, "SSTR_STP": 2, "SSTR_NST": 2}
+    rows = np.array([[0], [100]], np.float32)
+    stripes = [np.full((3, 2, 4), n, np.float32) + rows for n in range(8)]
+    expected = collate(make_stripes(stripes, NINTS=8, **pattern))
+    ramp = make_stripes(stripes, NINTS=8, **pattern)
+    monkeypatch.setattr(scratch, "AT_ONCE", 3 * ramp.sci[0].nbytes)
+    ramp.sci, ramp.groupdq = scratch.put(ramp.sci), scratch.put(ramp.groupdq)
+    seen = []
+
+    def side_by_side(part: Ramp) -> Ramp:
+        seen.append((part.first, len(part.sci)))
+        whole = collate(part)
+        seen.append((whole.first, len(whole.sci)))
+        return whole
+
+    done = in_parts(side_by_side, ramp)
+    assert seen == [(0, 2), (0, 1), (2, 2), (1, 1), (4, 2), (2, 1), (6, 2), (3, 1)]
+    assert done.stored
+    for name in ("sci", "groupdq", "pixeldq"):
+        np.testing.assert_array_equal(np.asarray(getattr(done, name)), getattr(expected, name))
+    assert done.header["NINTS"] == expected.header["NINTS"] == 4
