@@ -90,12 +90,12 @@ def raw(config: Config, message: bytes) -> control.Reply:
 
 @pytest.mark.usefixtures("service")
 def test_a_running_service_carries_a_request_out(config: Config) -> None:
-    assert control.ask(config, Revive(jobs=(1,), why="more memory")) == {"jobs": [1]}
+    assert control.ask(config, Revive(jobs=(1,), why="more memory")) == {"retried": [1]}
     assert state_of(config) is State.READY
 
 
 def test_without_a_service_the_command_does_it_in_its_place(config: Config) -> None:
-    assert control.ask(config, Revive(jobs=(1,))) == {"jobs": [1]}
+    assert control.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
     assert state_of(config) is State.READY
 
 
@@ -107,7 +107,7 @@ def test_who_wanted_what_and_why_is_written_down(
         request.getfixturevalue("service")
     control.ask(config, Revive(jobs=(1,), why="more memory"))
     (row,) = decisions(config)
-    expected = (control._name(os.geteuid()), "revive", "1", "more memory")
+    expected = (control._name(os.geteuid()), "revive", "job 1", "more memory")
     assert (row["who"], row["what"], row["subject"], row["why"]) == expected
 
 
@@ -117,7 +117,7 @@ def test_a_refused_request_changes_nothing_and_says_why(
 ) -> None:
     if running:
         request.getfixturevalue("service")
-    with pytest.raises(CommandError, match="job 2 is not dead"):
+    with pytest.raises(CommandError, match="there is no job 2"):
         control.ask(config, Revive(jobs=(1, 2)))
     assert state_of(config) is State.DEAD
     assert decisions(config) == []
@@ -153,7 +153,7 @@ def test_a_bug_in_a_handler_does_not_end_the_service(config: Config, monkeypatch
         patch.setattr("calwebbd.queues.store.Store.revive", broken)
         with pytest.raises(CommandError, match="one by nought"):
             control.ask(config, Revive(jobs=(1,)))
-    assert control.ask(config, Revive(jobs=(1,))) == {"jobs": [1]}
+    assert control.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
 
 
 def test_the_socket_of_a_killed_service_does_no_harm(config: Config) -> None:
@@ -161,7 +161,7 @@ def test_the_socket_of_a_killed_service_does_no_harm(config: Config) -> None:
     with control._address(config.folders.state) as address:
         left.bind(address)
     left.close()
-    assert control.ask(config, Revive(jobs=(1,))) == {"jobs": [1]}
+    assert control.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
 
 
 def test_a_service_that_does_not_answer_is_not_waited_for_for_ever(
