@@ -118,7 +118,7 @@ class Service:
         plugins.programs()  # one that cannot be used is to be told of now
         store = open_store(config.folders.database)
         stack.callback(store.close)
-        setting = Setting(self._calibrate, environment(config), config.log.level, config.log.file)
+        setting = Setting(self._calibrate, surroundings(config), config.log.level, config.log.file)
         runner = Runner(setting)
         stack.callback(runner.kill)
         self._records = Records(store.connection)
@@ -312,7 +312,8 @@ def first_context(config: Config, active: Epoch | None) -> str:
     return found_now(config)
 
 
-def environment(config: Config) -> dict[str, str]:
+def surroundings(config: Config) -> dict[str, str]:
+    """Environment variables of whatever calibrates."""
     threads = str(config.workers.threads)
     names = (
         "CALWEBBD_THREADS",

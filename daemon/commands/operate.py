@@ -137,10 +137,10 @@ def run_replay(args: argparse.Namespace) -> int:
 
     from calwebbd.daemon import ask, operators
     from calwebbd.daemon.replay import replay
-    from calwebbd.daemon.service import CALIBRATE, environment
+    from calwebbd.daemon.service import CALIBRATE, surroundings
 
     config = settings(args)
-    os.environ.update(environment(config))
+    os.environ.update(surroundings(config))
     with tempfile.TemporaryDirectory(prefix="calwebbd-replay-") as scratch:
         folder = args.output_dir or Path(scratch) / "replay"
         try:
