@@ -145,7 +145,8 @@ FROM history LEFT JOIN activity ON activity.id = (
 LEFT JOIN job ON job.id = activity.job
 WHERE history.origin = 'product';
 
--- Products that would be made otherwise now, one row for each reason. Of parameters, those that the
+-- Products that would be made otherwise now, one row for each reason. Of contexts, those in which other
+-- references may be the best: not those for which the product was found to be as it is. Of parameters, those that the
 -- configuration sets. What only tells of products (associations, their provenance) is left out.
 DROP VIEW IF EXISTS stale;
 CREATE VIEW stale AS
@@ -159,7 +160,8 @@ now AS (SELECT (SELECT value FROM setting WHERE name = 'context') AS context,
                (SELECT value FROM setting WHERE name = 'code') AS code,
                (SELECT value FROM setting WHERE name = 'steps') AS steps)
 SELECT path, attempt, pipeline, 'context' AS what, latest.context AS made_with, now.context AS current
-FROM latest, now WHERE latest.context != now.context
+FROM latest, now WHERE latest.context != now.context AND NOT EXISTS (
+    SELECT 1 FROM certified WHERE certified.activity = latest.attempt AND certified.context = now.context)
 UNION ALL
 SELECT path, attempt, pipeline, 'code', latest.code, now.code FROM latest, now WHERE latest.code != now.code
 UNION ALL

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from calwebbd.daemon.ask.audit import Audit
 from calwebbd.daemon.ask.files import Files
 from calwebbd.daemon.ask.operations import Operations
 from calwebbd.daemon.ask.products import Products
 from calwebbd.daemon.ask.queue import Queue
 from calwebbd.daemon.ask.reader import Answer, Unknown
+from calwebbd.daemon.ask.whatif import WhatIf
 from calwebbd.daemon.ask.why import Why
 from calwebbd.daemon.database import VERSION
 from calwebbd.queues.migrate import version
@@ -24,7 +26,7 @@ from calwebbd.queues.store import connect
 __all__ = ["Answer", "Ask", "Unknown", "asking"]
 
 
-class Ask(Files, Why, Products, Operations, Queue):
+class Ask(Files, Why, Products, Operations, Queue, WhatIf, Audit):
     """All questions."""
 
 

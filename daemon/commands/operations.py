@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calwebbd.daemon.commands import Common, Verbs
 from calwebbd.daemon.commands.asking import answer, settings, since, table, verb, when
 from calwebbd.daemon.errors import CommandError
+
+if TYPE_CHECKING:
+    from calwebbd.daemon.ask import Ask
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -23,6 +26,9 @@ def add(verbs: Verbs, common: Common) -> None:
     latency = verb(verbs, common, "latency", "time from a file to its products, without computing")
     since(latency)
     latency.set_defaults(run=lambda args: answer(args, lambda ask: ask.latency(args.since), _latency))
+    audit = verb(verbs, common, "audit", "whether every file is accounted for; 1 if something is wanting")
+    audit.add_argument("--disk", action="store_true", help="read all products and compare their checksums")
+    audit.set_defaults(run=run_audit)
     log = verb(verbs, common, "log", "search the log file ([log] file in the configuration)")
     since(log)
     log.add_argument("--job", type=int, metavar="N", help="lines about this job")
@@ -30,6 +36,19 @@ def add(verbs: Verbs, common: Common) -> None:
     log.add_argument("--level", choices=LEVELS, default="debug", help="at least of this level")
     log.add_argument("--grep", metavar="REGEX", help="lines whose text matches")
     log.set_defaults(run=run_log)
+
+
+def run_audit(args: argparse.Namespace) -> int:
+    """Hold the records against the folders; 1 if they do not agree."""
+    wanting = False
+
+    def question(ask: Ask) -> dict[str, Any]:
+        nonlocal wanting
+        found = ask.audit(settings(args), disk=args.disk)
+        wanting = not found["ok"]
+        return found
+
+    return answer(args, question, _audit) or int(wanting)
 
 
 def run_log(args: argparse.Namespace) -> int:
@@ -49,6 +68,16 @@ def run_log(args: argparse.Namespace) -> int:
     for line in lines:
         print(json.dumps(line) if args.json else told(line))
     return 0
+
+
+def _audit(answer: dict[str, Any]) -> None:
+    print(
+        f"on record  {', '.join(f'{n} {account}' for account, n in answer['accounts'].items()) or 'nothing'}"
+    )
+    print(f"ignored    {', '.join(f'{n} {reason}' for reason, n in answer['ignored'].items()) or 'none'}")
+    for finding in answer["examples"]:
+        print(f"wanting    {finding['path']}: {finding['what']}")
+    print("every file is accounted for" if answer["ok"] else f"{answer['findings']} are wanting")
 
 
 def _failures(answer: list[dict[str, Any]]) -> None:

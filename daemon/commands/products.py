@@ -1,4 +1,4 @@
-"""``lineage``, ``uses``, ``versions``, ``stale`` and ``diff``: of products and how they were made."""
+"""``lineage``, ``uses``, ``versions``, ``stale``, ``whatif`` and ``diff``: of products and their making."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ def add(verbs: Verbs, common: Common) -> None:
     versions.set_defaults(run=lambda args: answer(args, lambda ask: ask.versions(args.product), _versions))
     stale = verb(verbs, common, "stale", "products that would be made otherwise now")
     stale.set_defaults(run=lambda args: answer(args, lambda ask: ask.stale(), _stale))
+    whatif = verb(verbs, common, "whatif", "what another context would change")
+    whatif.add_argument("context", metavar="CONTEXT", help="in the CRDS cache, as jwst_0001.pmap")
+    whatif.set_defaults(run=run_whatif)
     diff = verb(
         verbs,
         common,
@@ -71,13 +74,24 @@ def _export(lineage: dict[str, Any], file: str) -> None:
         Path(file).write_text(text + "\n")
 
 
+def run_whatif(args: argparse.Namespace) -> int:
+    """Compare the best references of all that was made."""
+    _use_cache(args)
+    return answer(args, lambda ask: ask.whatif(args.context), _whatif)
+
+
+def _use_cache(args: argparse.Namespace) -> None:
+    """The CRDS cache of the service, unless the environment names another."""
+    if "CRDS_PATH" not in os.environ and (path := settings(args).crds.path):
+        os.environ["CRDS_PATH"] = str(path)
+
+
 def run_diff(args: argparse.Namespace) -> int:
     """Of contexts ask CRDS, of products the records, of arrays their files."""
     if args.one.endswith(".pmap") and args.other.endswith(".pmap"):
         from calwebbd.daemon.ask.contents import contexts
 
-        if "CRDS_PATH" not in os.environ and (path := settings(args).crds.path):
-            os.environ["CRDS_PATH"] = str(path)
+        _use_cache(args)
         show(args, contexts(args.one, args.other), _diff)
         return 0
 
@@ -142,6 +156,17 @@ def _reason(why: dict[str, Any]) -> str:
     if why["what"] == "input":
         return f"input {why['made_with']} was {why['current']}"
     return f"{why['what']} was {why['made_with']}, is {why['current']}"
+
+
+def _whatif(answer: dict[str, Any]) -> None:
+    following = sum(answer["following"].values())
+    print(f"{answer['context']}: {answer['affected']} of {answer['products']} would be made again")
+    print(f"{following} more follow from those, {answer['unaffected']} would be the same")
+    for row in answer["first"]:
+        files = (
+            f"{kind} {old or 'none'} → {new or 'none'}" for kind, (old, new) in row["references"].items()
+        )
+        print(f"  {row['pipeline']} {row['product']}: {', '.join(files)}")
 
 
 def _diff(answer: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from calwebbd.daemon.database import VIEWS
 from calwebbd.daemon.service import Service
 from calwebbd.queues import retry
 from calwebbd.queues.store import connect
+from calwebbd.stages.errors import ReferenceMissing
 
 MOSAIC = "jw01234-o001_t001_nircam_clear-f200w-sub64p_i2d.fits"
 
@@ -220,6 +221,17 @@ def test_latency_parts_waiting_from_computing(config: Config) -> None:
         < first["overhead"]["p99"]
         == pytest.approx(first["wait"]["p99"] + first["publish"]["p99"], abs=0.002)
     )
+
+
+@pytest.mark.usefixtures("crds_environment")
+def test_whatif_tells_what_would_be_made_again_and_changes_nothing(config: Config) -> None:
+    fake.expose(incoming(config))
+    serve(config)
+    answer = ask(config, lambda it: it.whatif("jwst_0002.pmap"))
+    counts = (answer["context"], answer["products"], answer["affected"], answer["unaffected"])
+    assert counts == ("jwst_0002.pmap", 3, 0, 3)  # no fake step asks for a reference that differs
+    with pytest.raises(ReferenceMissing):
+        ask(config, lambda it: it.whatif("jwst_0099.pmap"))
 
 
 @pytest.mark.parametrize(

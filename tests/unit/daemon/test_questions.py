@@ -69,6 +69,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("failures --since 2030-01-01", "nothing has failed"),
         ("progress 1234", "1/2 (1 dead)"),
         ("latency", "overhead"),
+        ("audit --disk", "every file is accounted for"),
         ("log --level warning", "reason=copy: is out of focus"),
         (f"log --file {CAL} --since 1h", "finished"),
     ],
@@ -98,6 +99,34 @@ def test_a_version_that_is_no_more_has_no_arrays_to_compare(
 ) -> None:
     assert main(["diff", "--config", str(night), "--data", f"{RATE}@1", f"{RATE}@2"]) == 1
     assert "version 1 of" in capsys.readouterr().err
+
+
+def test_an_audit_finds_what_is_lost_changed_or_nobody_knows(
+    night: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, incoming = night.parent / "out", night.parent / "in"
+    kept = (output / RATE).read_bytes()
+    (output / RATE).write_bytes(kept[:-3] + b"XXX")
+    (output / "stray.txt").touch()
+    fake.expose(incoming, 7)
+    (incoming / "notes.txt").touch()
+    asked = ["audit", "--config", str(night), "--json"]
+    assert main(asked) == 1
+    quick = json.loads(capsys.readouterr().out)
+    assert main([*asked, "--disk"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    (output / RATE).write_bytes(kept)
+    for path in (output / "stray.txt", incoming / fake.name(7), incoming / "notes.txt"):
+        path.unlink()
+    found = {Path(row["path"]).name: row["what"] for row in answer["examples"]}
+    assert found == {
+        fake.name(7): "not on record yet",
+        "stray.txt": "is no product of this service",
+        RATE: "its checksum is not that of what was made",
+    }
+    assert RATE not in {Path(row["path"]).name for row in quick["examples"]}  # as many bytes as it had
+    assert sum(answer["ignored"].values()) == 1
+    assert answer["accounts"]["quarantined"] == 1
 
 
 def test_times_are_given_as_they_are_or_as_so_long_ago() -> None:
