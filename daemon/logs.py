@@ -1,6 +1,6 @@
-"""Logs: one JSON object a line, or plain to a terminal; records of other packages join.
+"""Logs: one JSON object a line, fields to the journal, or plain to a terminal; those of other packages join.
 
-`structlog.contextvars.bind_contextvars(job=…, stage=…, exposure=…)` puts the same
+`structlog.contextvars.bind_contextvars(job=…, attempt=…, stage=…, exposure=…)` puts the same
 names on every line that a job writes, in the service and in its worker.
 """
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import structlog
 
+from calwebbd.daemon import journal
+
 _SHARED: tuple[structlog.typing.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -21,15 +23,17 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
 
 
 def setup(level: str = "info", file: Path | None = None) -> None:
-    """Write to stderr, and to a file that logrotate may move away."""
-    handlers: list[logging.Handler] = [_handler(logging.StreamHandler(), json=not sys.stderr.isatty())]
+    """Write to the journal if that is stderr, else to stderr; and to a file that logrotate may move away."""
+    journald = journal.is_stderr() and Path(journal.SOCKET).exists()
+    first = journal.JournalHandler(journal.SOCKET) if journald else logging.StreamHandler()
+    handlers: list[logging.Handler] = [_handler(first, json=journald or not sys.stderr.isatty())]
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(_handler(logging.handlers.WatchedFileHandler(file), json=True))
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
-        if isinstance(old, logging.FileHandler):
+        if isinstance(old, (logging.FileHandler, journal.JournalHandler)):
             old.close()
     for handler in handlers:
         root.addHandler(handler)

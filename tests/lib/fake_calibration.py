@@ -6,6 +6,7 @@ to it in `calibrate`, its AT in which pipeline.
 
 import errno
 import json
+import logging
 import os
 import signal
 import time
@@ -128,6 +129,7 @@ def calibrate(
         data = f"{suffix}({'+'.join(part['data'] for part in parts)})"
         path.write_text(json.dumps({"header": header, "data": data}) + "\nEND")
         products.append(Written(path, suffix))
+    logging.getLogger(__name__).info("copied")
     parameters = {"factor": [steps.get("copy", {}).get("factor", 1), "default"]}
     for rule, own in rules.items():
         parameters |= {key: [value, f"rule {rule}"] for key, value in own.get("copy", {}).items()}
