@@ -27,7 +27,7 @@ class Alerts:
         self, connection: sqlite3.Connection, subscribers: Sequence[Notify], send: Send | None = None
     ) -> None:
         self._connection = connection
-        self._subscribers = subscribers
+        self.subscribers = subscribers
         self._send = send or by_apprise
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="notify")
 
@@ -60,7 +60,7 @@ class Alerts:
         )
 
     def _deliver(self, event: str, text: str, instruments: Collection[str]) -> None:
-        for each in self._subscribers:
+        for each in self.subscribers:
             if wants(each, event, instruments):
                 self._threads.submit(self._attempt, each.url, f"calwebbd: {event}", text)
 

@@ -90,6 +90,7 @@ class Desk:
     """What a handler may use.
 
     workshop : the jobs in hand; None where no service runs
+    reload : have the configuration read again; None where no service runs
     scan : have the watched folders scanned again; does nothing where no service runs
     """
 
@@ -98,6 +99,7 @@ class Desk:
     workshop: Workshop | None = None
     scan: Callable[[], None] = lambda: None
     tell: Tell = lambda event, **facts: None
+    reload: Callable[[], list[str]] | None = None
 
     @property
     def store(self) -> Store:

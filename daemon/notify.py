@@ -2,14 +2,22 @@
 
 import os
 import socket
+from contextlib import suppress
 
 
 def notify(*lines: str) -> None:
-    """Send lines such as ``READY=1``; without a supervisor nothing happens."""
+    """Send lines such as ``READY=1``; without a supervisor nothing happens.
+
+    One that does not take them will miss our WATCHDOG=1 and act on that; the service goes on.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+    with (
+        suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel,
+    ):
+        channel.settimeout(1.0)
         channel.connect("\0" + address[1:] if address.startswith("@") else address)
         channel.sendall("\n".join(lines).encode())
 

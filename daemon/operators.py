@@ -91,6 +91,10 @@ class Priority(Request, frozen=True):
         return self.program.zfill(5) if self.program.isdecimal() else self.program
 
 
+class Reload(Request, frozen=True):
+    """Read the configuration again."""
+
+
 class Note(Request, frozen=True):
     """What an operator did elsewhere: a backup, a replay."""
 
@@ -189,6 +193,13 @@ def _priority(request: Priority, desk: Desk) -> Answer:
 @carry_out.register
 def _note(request: Note, desk: Desk) -> Answer:
     return {}
+
+
+@carry_out.register
+def _reload(request: Reload, desk: Desk) -> Answer:
+    if desk.reload is None:
+        raise CommandError("no service runs with this configuration")
+    return {"changed": desk.reload()}
 
 
 def _check_stage(stage: str) -> None:

@@ -24,7 +24,20 @@ def scheduler(config: Config, post: Callable[[Tick], None]) -> BackgroundSchedul
     """A scheduler that is not yet started. Late ticks come once, not never and not in a burst."""
     defaults = {"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
     found = BackgroundScheduler(timezone="UTC", job_defaults=defaults)
-    periods = {
+    for tick, seconds in _periods(config).items():
+        found.add_job(post, "interval", seconds=seconds, args=(tick,), id=tick)
+    return found
+
+
+def set_periods(running: BackgroundScheduler, config: Config) -> None:
+    """Tick as often as the configuration now says; what has not changed goes on as it was."""
+    for tick, seconds in _periods(config).items():
+        if running.get_job(tick).trigger.interval.total_seconds() != seconds:
+            running.reschedule_job(tick, trigger="interval", seconds=seconds)
+
+
+def _periods(config: Config) -> dict[Tick, float]:
+    return {
         Tick.ROOTS: ROOTS_S,
         Tick.RESCAN: config.watch.rescan_seconds,
         Tick.POLL: config.watch.poll_seconds,
@@ -32,6 +45,3 @@ def scheduler(config: Config, post: Callable[[Tick], None]) -> BackgroundSchedul
         Tick.CONTEXT: 60.0,  # what is due is in the records, so that no sleep or stop makes it miss
         Tick.GROUPS: min(60.0, max(0.5, config.associations.hold_seconds / 2)),
     }
-    for tick, seconds in periods.items():
-        found.add_job(post, "interval", seconds=seconds, args=(tick,), id=tick)
-    return found

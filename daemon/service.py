@@ -11,7 +11,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import singledispatchmethod
 from importlib.metadata import version
@@ -22,18 +23,22 @@ from typing import Any
 import msgspec
 import structlog
 
-from calwebbd.daemon import control, instance, notify, watch
+from calwebbd.daemon import control, instance, logs, notify, reload, schedule, watch
 from calwebbd.daemon.alerts import Alerts, instruments_of
-from calwebbd.daemon.config import Config
+from calwebbd.daemon.config import Config, ConfigError
+from calwebbd.daemon.config import load as load_config
 from calwebbd.daemon.contexts.epochs import Epoch, Epochs
 from calwebbd.daemon.contexts.keeper import Keeper, Returned, found_now
 from calwebbd.daemon.contexts.policy import environment, server_of
 from calwebbd.daemon.database import open_store
 from calwebbd.daemon.dispatch import Dispatch, terms
+from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.inbox import Inbox
+from calwebbd.daemon.outlet import cannot_write
+from calwebbd.daemon.pulse import Pulse
 from calwebbd.daemon.reception import Examined, Reception
 from calwebbd.daemon.records import Records
-from calwebbd.daemon.schedule import Tick, scheduler
+from calwebbd.daemon.schedule import Tick, scheduler, set_periods
 from calwebbd.daemon.worker import Runner, Setting, load
 from calwebbd.daemon.workshop import Workshop
 from calwebbd.stages import plugins
@@ -44,6 +49,7 @@ VERIFY = "calwebbd.stages.verify:verify"
 LONGEST_WAIT_S = 5.0
 WARNINGS = frozenset(
     {"quarantined", "failed", "left out", "underestimated", "events lost", "context kept", "corrupt"}
+    | {"cannot write", "reload refused"}
 )
 SOON_S = 60.0  #: with `once`, jobs to be tried again within this are waited for
 
@@ -57,13 +63,21 @@ class Stop(StrEnum):
     NOW = "now"
 
 
+@dataclass(frozen=True)
+class Hangup:
+    """Read the configuration again."""
+
+
 class Service:
-    """calibrate, verify : ``module:name`` of what does the work, for tests to replace."""
+    """source : file of the configuration, to read it again
+    calibrate, verify : ``module:name`` of what does the work, for tests to replace
+    """
 
     def __init__(
         self,
         config: Config,
         *,
+        source: Path | None = None,
         on_event: OnEvent | None = None,
         calibrate: str = CALIBRATE,
         verify: str = VERIFY,
@@ -73,7 +87,12 @@ class Service:
         self._calibrate = calibrate
         self._verify = verify
         self._inbox: Inbox[Any] = Inbox()
+        self._source = source
         self._stop: Stop | None = None
+        self._held = ""  #: why no job is begun
+        self._pulse = Pulse()
+        self._stalled: list[str] = []
+        self._fed_at = 0.0
         self._scanned: set[Path] = set()
 
     def run(self, *, once: bool = False) -> None:
@@ -83,18 +102,19 @@ class Service:
         cannot be used, ReferenceMissing if the context cannot be resolved.
         """
         folders = self.config.folders
-        for folder in (folders.state, folders.output, folders.scratch):
-            folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
+            stack.enter_context(self._signals())
+            if not self._can_write(once):
+                return
             stack.enter_context(instance.alone(folders.state))
             self._open(stack)
-            stack.enter_context(self._signals())
             self._workshop.recover()
             stack.callback(control.Listener(folders.state, self._inbox.post).stop)
             self._watcher.start()
             stack.callback(self._watcher.stop)
             self._scheduler.start()
             stack.callback(self._scheduler.shutdown)
+            self._expect()
             notify.notify("READY=1")
             self._decide("start", f"context {self._dispatch.terms.context}, version {version('calwebbd')}")
             self._keeper.tick(time.time())
@@ -103,6 +123,26 @@ class Service:
             self._workshop.abandon()
             self._note()
             self._decide("stop", "asked to" if self._stop else "nothing is left to do")
+
+    def _can_write(self, once: bool) -> bool:
+        """Wait until there is somewhere to write to; False if stopped meanwhile."""
+        told = ""
+        while reason := cannot_write(self._written):
+            if once:
+                raise CommandError(reason)
+            if reason != told:
+                self._tell("cannot write", reason=reason)
+            told = reason
+            notify.notify("READY=1", "WATCHDOG=1", f"STATUS={reason}")
+            wait([self._inbox.fileno()], LONGEST_WAIT_S)
+            if any(isinstance(message, Stop) for message in self._inbox.drain()):
+                return False
+        return True
+
+    @property
+    def _written(self) -> tuple[Path, ...]:
+        folders = self.config.folders
+        return folders.state, folders.output, folders.scratch
 
     def stop(self, how: Stop = Stop.DRAIN) -> None:
         """From any thread: end what runs, or everything at once."""
@@ -119,7 +159,7 @@ class Service:
         store = open_store(config.folders.database)
         stack.callback(store.close)
         setting = Setting(self._calibrate, surroundings(config), config.log.level, config.log.file)
-        runner = Runner(setting)
+        self._runner = runner = Runner(setting)
         stack.callback(runner.kill)
         self._records = Records(store.connection)
         self._alerts = Alerts(store.connection, config.notify)
@@ -136,7 +176,11 @@ class Service:
         excluded = (config.folders.output, config.folders.state)
         self._watcher = watch.Watcher(config.watched, excluded, post, canaries=config.watch.canary)
         self._scheduler = scheduler(config, post)
-        self._desk = control.Desk(config, self._dispatch, self._workshop, self._watcher.scan, self._tell)
+        self._desk = self._new_desk()
+
+    def _new_desk(self) -> control.Desk:
+        scan = self._watcher.scan
+        return control.Desk(self.config, self._dispatch, self._workshop, scan, self._tell, self._reload)
 
     def _loop(self, once: bool) -> None:
         more = False
@@ -150,7 +194,8 @@ class Service:
             if not self._stop:
                 self._reception.look()
                 putting = self._keeper.pump(time.time())
-                self._workshop.begin()
+                if not self._held:
+                    self._workshop.begin()
                 idle = once and not putting and self._idle()
                 hurried = idle and self._hurry()
                 more = putting or hurried
@@ -209,10 +254,19 @@ class Service:
         self._stop = Stop.NOW if self._stop else message
 
     @_handle.register
+    def _(self, message: Hangup) -> None:
+        notify.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        with suppress(CommandError):  # it is told
+            self._reload()
+        notify.notify("READY=1")
+
+    @_handle.register
     def _(self, message: Tick) -> None:
         match message:
             case Tick.ROOTS:
+                self._pulse.beat("scheduler")
                 self._watcher.check()
+                self._check_outlet()
                 self._note()
             case Tick.RESCAN:
                 self._watcher.scan()
@@ -228,6 +282,45 @@ class Service:
     @_handle.register
     def _(self, message: Returned) -> None:
         self._keeper.returned(message, time.time())
+
+    def _reload(self) -> list[str]:
+        """Take over what has changed in the configuration's file; returns the keys.
+
+        Raises CommandError if it cannot be read, or if a key has changed that may not; then
+        everything stays as it was.
+        """
+        try:
+            new = load_config(self._source) if self._source else self.config
+        except ConfigError as error:
+            self._tell("reload refused", reason=str(error))
+            raise CommandError(str(error)) from error
+        changed = reload.changes(self.config, new)
+        if reason := reload.refusal(changed):
+            self._tell("reload refused", reason=reason)
+            raise CommandError(reason)
+        self.config = new
+        self._dispatch.terms = terms(new, self._dispatch.terms.context)
+        self._note_terms()
+        self._workshop.reconfigure(new)
+        self._runner.setting = replace(self._runner.setting, log_level=new.log.level, log_file=new.log.file)
+        self._reception.reconfigure(new.watch)
+        self._reception.audit.forget({root.path for root in new.watched})
+        self._watcher.reconfigure(new.watched, new.watch.canary)
+        self._alerts.subscribers = new.notify
+        set_periods(self._scheduler, new)
+        self._desk = self._new_desk()
+        if self._source:
+            logs.setup(new.log.level, new.log.file)
+        self._tell("reloaded", keys=changed)
+        return changed
+
+    def _check_outlet(self) -> None:
+        """Jobs are begun only while their products could be written."""
+        held, self._held = self._held, cannot_write(self._written)
+        if self._held and self._held != held:
+            self._tell("cannot write", reason=self._held)
+        elif held and not self._held:
+            self._tell("can write again")
 
     def _idle(self) -> bool:
         """Whether only clocks are left to wait for."""
@@ -251,11 +344,30 @@ class Service:
         """Whether there is more to do if clocks are not waited for."""
         return self._reception.hurry() or self._dispatch.assemble(time.time(), hurry=True)
 
+    def _expect(self) -> None:
+        self._pulse.expect("scheduler", 12 * schedule.ROOTS_S)
+        self._pulse.expect("watcher", 60.0)
+        self._pulse.expect("workers", 60.0)
+
     def _feed(self) -> None:
-        """The supervisor hears that we live only if those do whom we depend on."""
-        if self._watcher.alive() and self._scheduler.running:
-            running = len(self._workshop.running)
-            notify.notify("WATCHDOG=1", f"STATUS={running} jobs run, context {self._dispatch.terms.context}")
+        """The supervisor hears that we live only if those get on whom we depend on."""
+        now = time.monotonic()
+        if now - self._fed_at < 1.0:
+            return
+        self._fed_at = now
+        if self._watcher.alive():
+            self._pulse.beat("watcher")
+        if not self._runner.stuck():
+            self._pulse.beat("workers")
+        before, self._stalled = self._stalled, self._pulse.stalled()
+        if stalled := self._stalled:
+            if stalled != before:
+                _log.error("stalled", parts=stalled)
+            notify.notify(f"STATUS=stalled: {', '.join(stalled)}")
+            return
+        running = len(self._workshop.running)
+        state = self._held or f"{running} jobs run, context {self._dispatch.terms.context}"
+        notify.notify("WATCHDOG=1", f"STATUS={state}")
 
     def _note_terms(self) -> None:
         """What products are made with from now on, so that it can be asked which were made otherwise."""
@@ -279,16 +391,19 @@ class Service:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """TERM and INT drain, the second time they end at once. Only a main thread may ask for them."""
+        """TERM and INT drain, the second time they end at once; HUP reloads. Only a main thread may ask."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        old = [signal.signal(number, lambda *_: self.stop()) for number in numbers]
+        posts = {signal.SIGTERM: Stop.DRAIN, signal.SIGINT: Stop.DRAIN, signal.SIGHUP: Hangup()}
+        old = {
+            number: signal.signal(number, lambda *_, post=post: self._inbox.post(post))
+            for number, post in posts.items()
+        }
         try:
             yield
         finally:
-            for number, handler in zip(numbers, old, strict=True):
+            for number, handler in old.items():
                 signal.signal(number, handler)
 
 

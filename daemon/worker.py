@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
@@ -88,6 +89,7 @@ class Running:
     channel: Connection
     step: str = ""  #: the last it told of
     peak_mb: float | None = None  #: when it was last looked at
+    birth: "Future[None]" = field(default_factory=Future)
     killings: int = field(default_factory=memory.killings)  #: by the kernel, when it began
 
 
@@ -97,24 +99,28 @@ class Runner:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.running: list[Running] = []
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="start")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([__name__, setting.function.partition(":")[0]])
         os.environ.update(setting.environment)  # numba reads it once, in the fork server
         forkserver.ensure_running()  # its imports take seconds, in which no job need wait yet
 
     def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Running:
-        """Begin a job in its workspace."""
+        """Begin a job in its workspace. Its process is started by a thread: the fork server may be busy."""
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=_main, args=(theirs, self.setting, job.id, job.attempt, work, folder), daemon=True
         )
-        with _no_main():
-            process.start()
-        theirs.close()
         now = time.monotonic()
         running = Running(job, work, folder, time.time(), timeout_s, now + timeout_s, process, ours)
+        running.birth = self._starter.submit(_start, process, theirs)
         self.running.append(running)
         return running
+
+    def stuck(self) -> bool:
+        """Whether a process should long have begun, or been ended."""
+        now = time.monotonic()
+        return any(not r.birth.done() or now > r.deadline + 60.0 for r in self.running)
 
     def wait_on(self) -> list[Connection]:
         """What becomes readable when a worker ends, well or not."""
@@ -132,8 +138,7 @@ class Runner:
         """End the worker of a job; its workspace, or None if it has none."""
         for running in self.running:
             if running.job.id == job:
-                _kill(running.process)
-                _reap(running)
+                _end(running)
                 self.running.remove(running)
                 return running.workspace
         return None
@@ -141,8 +146,7 @@ class Runner:
     def kill(self) -> None:
         """End all workers at once; their jobs go back to the queue by other means."""
         for running in self.running:
-            _kill(running.process)
-            _reap(running)
+            _end(running)
         self.running.clear()
 
 
@@ -157,7 +161,23 @@ def _no_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+def _start(process: BaseProcess, channel: Connection) -> None:
+    try:
+        with _no_main():
+            process.start()
+        # multiprocessing looks after all children whenever it starts one, here beside the main
+        # thread, which does the same: only one of the two would see how a process ended.
+        multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+    finally:
+        channel.close()
+
+
 def _heard(running: Running) -> Reply | None:
+    if not running.birth.done():
+        return None
+    if error := running.birth.exception():
+        reason = f"its process cannot be started: {type(error).__name__}: {error}"
+        return Reply(failure=Failure.LOST, reason=reason)
     if running.process.pid is not None:
         running.peak_mb = memory.peak_mb(running.process.pid) or running.peak_mb
     while running.channel.poll():
@@ -199,7 +219,16 @@ def _kill(process: BaseProcess) -> None:
         process.kill()
 
 
+def _end(running: Running) -> None:
+    if running.birth.exception() is None:
+        _kill(running.process)
+    _reap(running)
+
+
 def _reap(running: Running) -> None:
+    if running.birth.exception() is not None:
+        running.channel.close()
+        return
     running.process.join(timeout=5.0)
     if running.process.exitcode is None:  # it has replied, but does not end
         _kill(running.process)

@@ -28,6 +28,10 @@ class Workshop:
         self._tell = tell
         self._me = instance.identity()
 
+    def reconfigure(self, config: Config) -> None:
+        """For jobs begun from now on."""
+        self._config = config
+
     @property
     def idle(self) -> bool:
         return not self._runner.running

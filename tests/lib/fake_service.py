@@ -11,4 +11,5 @@ if __name__ == "__main__":
     config = load(Path(sys.argv[1]))
     logs.setup(config.log.level, config.log.file)
     fake = "fake_calibration"
-    Service(config, calibrate=f"{fake}:calibrate", verify=f"{fake}:verify").run(once="--once" in sys.argv)
+    work = {"calibrate": f"{fake}:calibrate", "verify": f"{fake}:verify"}
+    Service(config, source=Path(sys.argv[1]), **work).run(once="--once" in sys.argv)

@@ -9,115 +9,26 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fake_calibration as fake
 import msgspec
 import pytest
+from live_service import Live, config, started
 
 from calwebbd.daemon import canary, intake, schedule, watch
 from calwebbd.daemon.ask import asking
-from calwebbd.daemon.config import Config, Crds, Folders, Root, Rule, Watch, Workers
+from calwebbd.daemon.config import Config, Root, Rule
 from calwebbd.daemon.intake import Refused, examine
 from calwebbd.daemon.records import stamp
 from calwebbd.daemon.service import Service
 
+__all__ = ["config", "started"]
 NAME = fake.name()
 # watchdog's, when folders are made or moved quickly; the service has them ignored
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    (tmp_path / "in").mkdir()
-    return Config(
-        folders=Folders(watch=(tmp_path / "in",), output=tmp_path / "out", state=tmp_path / "state"),
-        crds=Crds(context="jwst_0001.pmap"),
-        watch=Watch(settle_seconds=0.1, patience_seconds=60.0, rescan_seconds=600.0, poll_seconds=0.2),
-        workers=Workers(processes=1, memory_mb=4000, timeout_seconds=20.0),
-    )
-
-
-class Live:
-    """A service that runs in a thread, and what it tells."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self._changed = threading.Condition()
-        here = "fake_calibration"
-        self.service = Service(
-            config, on_event=self._note, calibrate=f"{here}:calibrate", verify=f"{here}:verify"
-        )
-        self.thread = threading.Thread(target=self.service.run)
-
-    def _note(self, event: str, facts: dict[str, Any]) -> None:
-        with self._changed:
-            self.events.append((event, facts))
-            self._changed.notify_all()
-
-    def hears(self, event: str, count: int = 1, **facts: Any) -> dict[str, Any]:
-        """Wait for an event with these facts, and return all of them."""
-
-        def found() -> list[dict[str, Any]]:
-            return [f for e, f in self.events if e == event and facts.items() <= f.items()]
-
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(found()) >= count, timeout=30.0), self.events[-20:]
-            return found()[-1]
-
-    def scan(self) -> None:
-        self.service._inbox.post(watch.Doubt("a test wants it"))
-
-    def status(self) -> dict[str, Any]:
-        with asking(self.config.folders.database) as ask:
-            return ask.status()
-
-    def root(self, number: int = 0) -> dict[str, Any]:
-        found: dict[str, Any] = self.status()["watch"]["roots"][number]
-        return found
-
-    def until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30.0
-        while not condition():
-            assert time.monotonic() < deadline, self.events[-20:]
-            time.sleep(0.02)
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Config], Live]]:
-    """Start services whose clocks go fast, and stop them."""
-    from calwebbd.daemon import service
-
-    monkeypatch.setattr(service, "LONGEST_WAIT_S", 0.05)
-    monkeypatch.setattr("calwebbd.daemon.schedule.ROOTS_S", 0.2)
-    running: list[Live] = []
-
-    def start(config: Config) -> Live:
-        live = Live(config)
-        running.append(live)
-        live.thread.start()
-        live.until(lambda: config.folders.database.exists() and len(_roots(live)) == len(config.watched))
-        return live
-
-    yield start
-    for live in running:
-        live.service.stop()
-    for live in running:
-        live.thread.join(timeout=30.0)
-        assert not live.thread.is_alive()
-
-
-def _roots(live: Live) -> list[Any]:
-    from calwebbd.daemon.ask import Unknown
-
-    try:
-        roots: list[Any] = live.status()["watch"].get("roots", [])
-    except Unknown:  # just being set up
-        return []
-    return roots
 
 
 def incoming(config: Config) -> Path:
@@ -219,7 +130,7 @@ def test_a_file_is_calibrated_however_it_comes(
     events: bool,
     config: Config,
     tmp_path: Path,
-    started: Callable[[Config], Live],
+    started: Callable[..., Live],
 ) -> None:
     (tmp_path / "outside").mkdir()
     live = started(msgspec.structs.replace(config, roots=(Root(path=incoming(config), events=events),)))
@@ -230,7 +141,7 @@ def test_a_file_is_calibrated_however_it_comes(
 
 
 def test_a_tree_that_is_moved_away_and_back_is_no_new_work(
-    config: Config, tmp_path: Path, started: Callable[[Config], Live]
+    config: Config, tmp_path: Path, started: Callable[..., Live]
 ) -> None:
     live = started(config)
     (incoming(config) / "visit").mkdir()
@@ -352,7 +263,7 @@ def test_a_rule_gives_parameters_to_its_program_and_kind_only(config: Config) ->
 
 
 def test_a_file_that_may_not_be_read_is_told_once_and_taken_when_it_may(
-    config: Config, started: Callable[[Config], Live], monkeypatch: pytest.MonkeyPatch
+    config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = intake.examine
     locked = threading.Event()
@@ -410,7 +321,7 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     assert tally.unreadable == [f"{tmp_path / 'locked'} (Permission denied)"]
 
 
-def test_a_job_whose_input_is_away_waits_for_it(config: Config, started: Callable[[Config], Live]) -> None:
+def test_a_job_whose_input_is_away_waits_for_it(config: Config, started: Callable[..., Live]) -> None:
     live = started(config)
     fake.expose(incoming(config), 1, SECONDS=1.0)
     live.hears("started", pipeline="detector1")
@@ -478,7 +389,7 @@ def flood(folder: Path, count: int) -> None:
 
 @pytest.mark.parametrize("count", [2000, pytest.param(50_000, marks=pytest.mark.slow)])
 def test_no_file_of_a_flood_is_lost_though_the_kernel_drops_events(
-    count: int, config: Config, started: Callable[[Config], Live], monkeypatch: pytest.MonkeyPatch
+    count: int, config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = Path("/proc/sys/fs/inotify/max_queued_events")
     before = limit.read_text()
@@ -503,7 +414,7 @@ def test_no_file_of_a_flood_is_lost_though_the_kernel_drops_events(
 
 
 def test_a_file_that_only_a_scan_finds_though_events_come_is_told_as_lost(
-    config: Config, started: Callable[[Config], Live], monkeypatch: pytest.MonkeyPatch
+    config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = started(config)
     monkeypatch.setattr("calwebbd.daemon.watch.Watcher.wants", lambda self, path: False)
@@ -515,7 +426,7 @@ def test_a_file_that_only_a_scan_finds_though_events_come_is_told_as_lost(
 
 
 def test_a_file_that_was_only_touched_is_not_told_as_lost(
-    config: Config, started: Callable[[Config], Live]
+    config: Config, started: Callable[..., Live]
 ) -> None:
     live = started(config)
     path = fake.expose(incoming(config))
@@ -526,7 +437,7 @@ def test_a_file_that_was_only_touched_is_not_told_as_lost(
     assert not [facts for event, facts in live.events if event == "events lost"]
 
 
-def test_a_canary_is_seen_heard_and_removed(config: Config, started: Callable[[Config], Live]) -> None:
+def test_a_canary_is_seen_heard_and_removed(config: Config, started: Callable[..., Live]) -> None:
     live = started(config)
     live.scan()
     live.until(lambda: live.root()["canary"] == "heard")
@@ -538,7 +449,7 @@ def test_a_canary_is_seen_heard_and_removed(config: Config, started: Callable[[C
 
 
 def test_a_folder_that_cannot_be_written_to_has_no_canary_and_is_served(
-    config: Config, started: Callable[[Config], Live], monkeypatch: pytest.MonkeyPatch
+    config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -558,7 +469,7 @@ def test_a_canary_is_not_written_through_a_link(config: Config, tmp_path: Path) 
 
 
 def test_when_canaries_are_not_heard_the_folder_is_armed_anew_and_at_last_only_scanned(
-    config: Config, started: Callable[[Config], Live], monkeypatch: pytest.MonkeyPatch
+    config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(canary, "PATIENCE_S", 0.1)
     monkeypatch.setattr("calwebbd.daemon.canary.Canary.heard", lambda self: None)
@@ -572,7 +483,7 @@ def test_when_canaries_are_not_heard_the_folder_is_armed_anew_and_at_last_only_s
 
 
 def test_a_network_file_system_is_only_scanned(
-    config: Config, started: Callable[[Config], Live], monkeypatch: pytest.MonkeyPatch
+    config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = str(incoming(config))
     monkeypatch.setattr(watch.filesystems, "network", lambda path: "nfs4" if str(path) == here else None)
@@ -584,7 +495,7 @@ def test_a_network_file_system_is_only_scanned(
 
 
 def test_a_folder_that_is_replaced_removed_and_made_again_is_watched(
-    config: Config, started: Callable[[Config], Live]
+    config: Config, started: Callable[..., Live]
 ) -> None:
     root = incoming(config)
     live = started(config)
@@ -603,7 +514,7 @@ def test_a_folder_that_is_replaced_removed_and_made_again_is_watched(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
 def test_what_is_mounted_over_a_folder_is_watched_and_what_lies_beneath_again_after_that(
-    config: Config, started: Callable[[Config], Live]
+    config: Config, started: Callable[..., Live]
 ) -> None:
     root = incoming(config)
     live = started(config)
