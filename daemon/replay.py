@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.sidecar import KIND
 from calwebbd.daemon.work import Input, Result, work_of
 from calwebbd.daemon.worker import attempt
+from calwebbd.stages import plugins
 
 Answer = dict[str, Any]
 
@@ -38,7 +38,7 @@ def replay(ask: Ask, product: str, folder: Path, function: str, report: Callable
     asked = next(row for row in found if row["product"] == recipe["product"])
     answer = {"product": recipe["product"], "verdict": asked["verdict"], "job": recipe["id"]}
     made_by = {"pipeline": work.pipeline, "context": work.context, "code": recipe["code"]}
-    return answer | made_by | {"code_now": version("calwebbd"), "files": found}
+    return answer | made_by | {"code_now": plugins.code(), "files": found}
 
 
 def _present(ask: Ask, source: Input) -> Input:

@@ -147,12 +147,13 @@ WHERE history.origin = 'product';
 
 -- Products that would be made otherwise now, one row for each reason. Of contexts, those in which other
 -- references may be the best: not those for which the product was found to be as it is. Of parameters, those that the
--- configuration sets. What only tells of products (associations, their provenance) is left out.
+-- configuration sets for steps of its pipeline. What follows from such a product is not named before that
+-- has been made anew. What only tells of products (associations, their provenance) is left out.
 DROP VIEW IF EXISTS stale;
 CREATE VIEW stale AS
 WITH latest AS (
     SELECT file.path, file.entity, activity.id AS attempt, activity.pipeline, activity.context, activity.code,
-           job.payload FROM file JOIN activity ON activity.id = (
+           activity.parameters, job.payload FROM file JOIN activity ON activity.id = (
         SELECT max(activity) FROM generated WHERE generated.path = file.path AND generated.entity = file.entity)
     JOIN job ON job.id = activity.job JOIN entity ON entity.id = file.entity
     WHERE file.origin = 'product' AND entity.kind NOT IN ('asn', 'provenance')),
@@ -166,7 +167,9 @@ UNION ALL
 SELECT path, attempt, pipeline, 'code', latest.code, now.code FROM latest, now WHERE latest.code != now.code
 UNION ALL
 SELECT path, attempt, pipeline, 'parameters', json_extract(payload, '$.steps'), now.steps FROM latest, now
-WHERE json_extract(payload, '$.steps') != now.steps
+WHERE EXISTS (SELECT 1 FROM json_each(parameters) AS step
+              WHERE json_extract(payload, '$.steps."' || step.key || '"') IS NOT
+                    json_extract(now.steps, '$."' || step.key || '"'))
 UNION ALL
 SELECT latest.path, latest.attempt, latest.pipeline, 'input', entity.name,
        CASE WHEN held.entity IS NULL THEN 'no longer there' ELSE 'replaced' END

@@ -24,9 +24,10 @@ class Why(Reader):
         family = [row for row in self._all("family", pattern=f"{_literal(root)}[_-]*") if row not in files]
         if not (files or refused or jobs or groups or family):
             raise Unknown(f"{name} has not been seen, and nothing that is known makes it")
+        paused = {row["stage"]: row["reason"] for row in self._all("pauses")}
         answer: Answer = {"asked": name, "files": files, "jobs": jobs, "associations": groups}
         answer |= {"related": family, "decisions": self._all("decisions_on", root=f"%{root}%")}
-        because = [*_of_files(files, refused), *_of_jobs(jobs), *_of_groups(groups)]
+        because = [*_of_files(files, refused), *_of_jobs(jobs, paused), *_of_groups(groups)]
         if not files and not refused and family and not jobs:
             because = [("catalogued", f"{row['path']}: {row['note']}") for row in family if row["note"]]
         verdicts = [verdict for verdict, _ in because]
@@ -64,24 +65,24 @@ def _of_files(files: list[Answer], refused: list[Answer]) -> list[tuple[str, str
         for row in refused
     ]
     origins = {"input": "came", "product": "was published", "alias": "was found"}
-    good = [
-        (
-            "made" if row["origin"] == "product" else "catalogued",
-            f"{row['path']} {origins[row['origin']]} {when(row['at'])}"
-            + (f": {row['note']}" if row["note"] else ""),
-        )
-        for row in files
-    ]
+    good = []
+    for row in files:
+        made = row["origin"] == "product"
+        note = "" if made or not row["note"] else f": {row['note']}"
+        text = f"{row['path']} {origins[row['origin']]} {when(row['at'])}{note}"
+        good.append(("made" if made else "catalogued", text))
     return bad + good
 
 
-def _of_jobs(jobs: list[Answer]) -> list[tuple[str, str]]:
+def _of_jobs(jobs: list[Answer], paused: dict[str, str]) -> list[tuple[str, str]]:
     told = []
     for job in jobs:
         text = f"job {job['id']}, {job['subject']}, is {job['state']}"
         tries = len(job["attempts"])
         if job["state"] == "ready" and tries:
             text += f" to be tried again {when(job['due'])}"
+        if job["state"] == "ready" and (why := paused.get(job["pipeline"], paused.get("*"))):
+            text += f", its stage is paused ({why})"
         if job["reason"]:
             text += f": {job['reason']}"
         if tries > 1:

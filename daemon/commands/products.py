@@ -163,10 +163,9 @@ def _whatif(answer: dict[str, Any]) -> None:
     print(f"{answer['context']}: {answer['affected']} of {answer['products']} would be made again")
     print(f"{following} more follow from those, {answer['unaffected']} would be the same")
     for row in answer["first"]:
-        files = (
-            f"{kind} {old or 'none'} → {new or 'none'}" for kind, (old, new) in row["references"].items()
-        )
-        print(f"  {row['pipeline']} {row['product']}: {', '.join(files)}")
+        print(f"  {row['pipeline']} {row['product']}")
+        for kind, (old, new) in row["references"].items():
+            print(f"      {kind}: {old or 'none'} → {new or 'none'}")
 
 
 def _diff(answer: dict[str, Any]) -> None:

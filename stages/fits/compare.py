@@ -17,7 +17,7 @@ def differing_arrays(one: Path, other: Path) -> list[str]:
 
     A NaN equals a NaN. Headers and the ASDF extension are not looked at. An empty list if all is equal.
     """
-    with fits.open(one, memmap=True) as first, fits.open(other, memmap=True) as second:
+    with fits.open(one, memmap=False) as first, fits.open(other, memmap=False) as second:
         return list(_differences(_named(first), _named(second)))
 
 

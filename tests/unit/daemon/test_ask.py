@@ -145,7 +145,10 @@ def test_stale_names_what_is_no_longer_current(config: Config) -> None:
     raw = fake.expose(incoming(config))
     serve(config)
     assert ask(config, lambda it: it.stale()) == []
-    changed = {"crds": Crds(context="jwst_0002.pmap"), "steps": {"copy": {"factor": 4}}}
+    changed = {
+        "crds": Crds(context="jwst_0002.pmap"),
+        "steps": {"copy": {"factor": 4}, "jump": {"skip": True}},
+    }
     later = msgspec.structs.replace(config, **changed)
     serve(later)
     reasons = {

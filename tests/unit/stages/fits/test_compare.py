@@ -21,7 +21,8 @@ def image(*values: float, name: str = "SCI", ver: int = 1) -> Any:
 
 
 def test_equal_files_differ_in_nothing_and_nan_equals_nan(tmp_path: Path) -> None:
-    files = [written(tmp_path / name, image(1, NAN), image(2, name="ERR")) for name in "ab"]
+    flags = fits.ImageHDU(np.array([1, 2], np.uint32), name="DQ")
+    files = [written(tmp_path / name, image(1, NAN), flags.copy(), image(2, name="ERR")) for name in "ab"]
     assert differing_arrays(*files) == []
 
 
