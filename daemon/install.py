@@ -6,6 +6,7 @@ kept, and the folders that it names are those which the unit may write to and wa
 
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from calwebbd.daemon import config as configuration
@@ -54,10 +55,11 @@ def plan(root: Path = Path("/"), given: Path | None = None, program: Path | None
     given : a configuration, for a machine that has none; program : calwebbd of this environment
     Raises ConfigError, or Unfit if the unit could not run the program.
     """
-    program = program or Path(sys.prefix) / "bin" / "calwebbd"
-    for folder in HIDDEN:
-        if program.is_relative_to(folder):
-            raise Unfit(f"{program} lies below {folder}, which the unit does not see: install it below /opt")
+    needed = [program] if program else [Path(sys.prefix) / "bin" / "calwebbd", Path(sys.base_prefix)]
+    for path, folder in product(needed, HIDDEN):
+        if path.is_relative_to(folder):
+            raise Unfit(f"{path} lies below {folder}, which the unit does not see: see docs/install.md")
+    program = needed[0]
     here = root / "etc/calwebbd/calwebbd.toml"
     source = here if here.exists() else given or SOURCE / "calwebbd.toml"
     settings = configuration.load(source)

@@ -65,6 +65,7 @@ def test_a_dry_run_shows_and_writes_nothing(
     tmp_path: Path, given: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.prefix", "/opt/calwebbd")
+    monkeypatch.setattr("sys.base_prefix", "/usr")
     arguments = ["install", "--root", str(tmp_path / "root"), "--config", str(given), "--dry-run"]
     assert main(arguments) == 0
     assert "ExecStart=/opt/calwebbd/bin/calwebbd run" in capsys.readouterr().out
