@@ -1,4 +1,4 @@
-"""``crds``: what the reference-file rules say, without a server."""
+"""``crds``: what the reference-file rules say, and the contexts of a service."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from calwebbd.daemon.commands import Common, Verbs
+from calwebbd.daemon.commands import contexts as of_service
 
 
 def add(verbs: Verbs, common: Common) -> None:
@@ -24,6 +25,7 @@ def add(verbs: Verbs, common: Common) -> None:
         topic.add_argument("--context", metavar="PMAP", help="default: CRDS_CONTEXT, else the latest")
     for topic in (show, references, contexts):
         topic.add_argument("--json", action="store_true", help="print JSON")
+    of_service.add(topics, common)
 
 
 def run_show(args: argparse.Namespace) -> int:
