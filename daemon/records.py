@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from calwebbd.daemon.work import Input, Result, Work
+from calwebbd.daemon.work import FileSum, Input, Result, Work
 from calwebbd.queues.job import Job
 from calwebbd.queues.sql import statements
 
@@ -179,7 +179,8 @@ class Records:
         for step in result.steps:
             for kind, file in step["references"].items():
                 if file != "N/A":
-                    self._reference(activity, kind, os.path.basename(file), now)
+                    name = os.path.basename(file)
+                    self._reference(activity, kind, name, result.sums.get(name), now)
         made = []
         for product in result.products:
             known = Known(output / product.name, product.sha256, product.suffix, work.header)
@@ -230,11 +231,13 @@ class Records:
     def _used(self, activity: int, inputs: Iterable[Input], now: float) -> None:
         for source in inputs:
             self._entity(source.sha256, "", source.path.name, None, {}, now)
-            self._do("used", activity=activity, entity=source.sha256, role=source.role)
+            self._do("used", activity=activity, entity=source.sha256, role=source.role, sha1=None)
 
-    def _reference(self, activity: int, kind: str, name: str, now: float) -> None:
+    def _reference(self, activity: int, kind: str, name: str, sum: FileSum | None, now: float) -> None:
         self._entity(f"crds:{name}", "reference", name, None, {}, now)
-        self._do("used", activity=activity, entity=f"crds:{name}", role=kind)
+        self._do("used", activity=activity, entity=f"crds:{name}", role=kind, sha1=sum and sum.sha1)
+        if sum is not None:
+            self._do("measured", id=f"crds:{name}", size=sum.size)
 
     def _entity(
         self, id: str, kind: str, name: str, size: int | None, header: Mapping[str, Any], now: float

@@ -97,7 +97,12 @@ RETURNING id
 
 -- name: used
 -- An input or a reference.
-INSERT INTO used (activity, entity, role) VALUES (:activity, :entity, :role) ON CONFLICT DO NOTHING
+INSERT INTO used (activity, entity, role, sha1) VALUES (:activity, :entity, :role, :sha1)
+ON CONFLICT DO NOTHING
+
+-- name: measured
+-- A reference is as large as when it was used last.
+UPDATE entity SET size = :size WHERE id = :id AND size IS NOT :size
 
 -- name: generated
 -- A product, where it was published.

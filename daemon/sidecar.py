@@ -126,14 +126,16 @@ def _common(work: Work, result: Result, job: int, attempt: int) -> dict[str, Any
     }
 
 
-def _references(result: Result) -> Iterator[dict[str, str]]:
+def _references(result: Result) -> Iterator[dict[str, Any]]:
     """Each once, for the first step that used it."""
     seen = set()
     for step in result.steps:
         for kind, file in step["references"].items():
             if file != "N/A" and kind not in seen:
                 seen.add(kind)
-                yield {"type": kind, "name": Path(file).name, "step": step["name"]}
+                found = result.sums.get(Path(file).name)
+                sums = {"sha1": found.sha1, "size": found.size} if found else {}
+                yield {"type": kind, "name": Path(file).name, "step": step["name"]} | sums
 
 
 def _identity(product: Product) -> dict[str, Any]:

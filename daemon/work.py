@@ -89,18 +89,27 @@ class Product(msgspec.Struct, frozen=True):
     size: int
 
 
+class FileSum(msgspec.Struct, frozen=True):
+    """A reference as it was when it was used."""
+
+    sha1: str
+    size: int
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Work that was done.
 
     steps : what each did, as stages.run.StepRecord has it
     parameters : of the pipeline itself
     left_out : why members were not used, by their file names
+    sums : of the references, by their names, as far as they lie in the CRDS cache
     """
 
     products: tuple[Product, ...]
     steps: tuple[dict[str, Any], ...] = ()
     parameters: dict[str, Any] = {}
     left_out: dict[str, str] = {}
+    sums: dict[str, FileSum] = {}
     started: float
     ended: float
     peak_mb: float

@@ -32,7 +32,7 @@ import msgspec
 import structlog
 
 from calwebbd.daemon import logs, memory, sidecar, workspace
-from calwebbd.daemon.work import Result, Work
+from calwebbd.daemon.work import FileSum, Result, Work
 from calwebbd.queues.job import Job
 from calwebbd.queues.retry import Failure
 from calwebbd.stages.errors import InputError, ParameterError, PluginError, ReferenceMissing
@@ -348,6 +348,7 @@ def _result(
         products=workspace.settle(folder, written),
         steps=tuple(steps),
         parameters=own,
+        sums=_sums(steps),
         left_out={each.file: each.reason for outcome in outcomes for each in outcome.left_out},
         started=started,
         ended=time.time(),
@@ -358,6 +359,18 @@ def _result(
         return result
     beside = [(path, sidecar.KIND) for path in sidecar.write(folder / "out", work, result, job, number)]
     return msgspec.structs.replace(result, products=result.products + workspace.settle(folder, beside))
+
+
+def _sums(steps: Sequence[Mapping[str, Any]]) -> dict[str, FileSum]:
+    """What the references of CRDS were found to be when they were verified."""
+    if not os.environ.get("CRDS_PATH"):
+        return {}
+    from calwebbd.stages.crds.ledger import Ledger
+
+    ledger = Ledger()
+    names = {file for step in steps for file in step["references"].values() if "/" not in file}
+    found = ((name, ledger.get(name)) for name in sorted(names))
+    return {name: FileSum(entry.sha1, entry.size) for name, entry in found if entry is not None}
 
 
 def _plain(value: Any) -> Any:

@@ -93,7 +93,7 @@ class Catalogue:
                     id=f"crds:{name}",
                     name=name,
                 )
-                self._do("INSERT INTO used VALUES (:a, :e, :r)", a=self._job, e=f"crds:{name}", r=kind)
+                self._do("INSERT INTO used VALUES (:a, :e, :r, NULL)", a=self._job, e=f"crds:{name}", r=kind)
         return product
 
     def commit(self) -> None:

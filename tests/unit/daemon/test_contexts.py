@@ -17,7 +17,7 @@ from calwebbd.daemon.control import Desk, carry_out
 from calwebbd.daemon.dispatch import Dispatch, terms
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.records import Records
-from calwebbd.daemon.work import work_of
+from calwebbd.daemon.work import FileSum, Result, work_of
 from calwebbd.queues.job import State
 from calwebbd.stages.crds import rules
 from calwebbd.stages.simulate import mappings
@@ -303,3 +303,19 @@ def test_the_records_of_epochs_outlive_the_service(catalogue: Catalogue, dispatc
     ]
     assert epochs.before() == OLD
     assert epochs.rejected() is None
+
+
+def test_the_sum_of_a_reference_is_on_record_with_each_attempt(
+    catalogue: Catalogue, dispatch: Dispatch
+) -> None:
+    expose(catalogue, "NRCA1")
+    job, name = catalogue.store.get(1), "jwst_nircam_gain_0001.fits"
+    step = {"name": "all", "references": {"gain": name}, "parameters": {}}
+    facts: dict[str, Any] = {"started": 3.0, "ended": 4.0, "peak_mb": 1.0, "cpu_s": 1.0}
+    for sha1 in ("a", "b"):
+        result = Result(products=(), steps=(step,), sums={name: FileSum(sha1, 7)}, **facts)
+        dispatch.records.complete(job, work_of(job.payload), result, Path("out"), 4.0)
+    connection = catalogue.store.connection
+    used = connection.execute("SELECT sha1 FROM used WHERE entity = 'crds:' || ?", (name,)).fetchall()
+    assert [row[0] for row in used] == [None, "a", "b"]
+    assert connection.execute("SELECT size FROM entity WHERE name = ?", (name,)).fetchone()[0] == 7

@@ -207,3 +207,14 @@ def verb(arguments: list[str]) -> int:
     commands.add(parser.add_subparsers(), common)
     args = parser.parse_args(arguments)
     return int(args.run(args))
+
+
+def test_an_attempt_says_what_its_references_were(config: Config) -> None:
+    from calwebbd.daemon.work import FileSum
+    from calwebbd.daemon.worker import _sums
+    from calwebbd.stages import crds
+    from calwebbd.stages.crds.fetch import measure
+
+    found = measure(crds.locate(GAIN, OLD))
+    steps = [{"references": {"gain": GAIN, "dark": "N/A", "mask": "/own/mask.fits", "flat": "other.fits"}}]
+    assert _sums(steps) == {GAIN: FileSum(found.sha1, found.size)}
