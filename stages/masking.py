@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, Image
+from calwebbd.stages.scratch import Cube
 
 FLAGGED = ("sci", "err", "dq", "var_poisson", "var_rnoise", "var_flat")  #: arrays that are to agree
 
@@ -29,6 +33,23 @@ def match_nans_and_flags(image: Image) -> NDArray[np.bool_]:
     for array in floats:
         array[invalid] = np.nan
     return invalid
+
+
+def blank(image: Image) -> None:
+    """Give NaN to the arrays of an image that are on disk, where it has DO_NOT_USE: whenever they are read.
+
+    Only its flags need be written then.
+    """
+    for name in FLAGGED:
+        array = getattr(image, name)
+        if name != "dq" and isinstance(array, Cube) and array.shape == image.dq.shape:
+            setattr(image, name, Cube(array.shape, array.dtype, partial(_blanked, array, image.dq)))
+
+
+def _blanked(array: Cube, dq: Any, start: int, stop: int) -> NDArray[Any]:
+    part = array.read(start, stop)
+    np.copyto(part, np.nan, where=(dq.read(start, stop) & flags.DO_NOT_USE) != 0)
+    return part
 
 
 def _floats(image: Image) -> list[Float]:

@@ -47,7 +47,8 @@ def write(product: Exposure, path: Path) -> Path:
     """Write `product` as `path`, atomically; its FILENAME becomes the file's own name."""
     model_type, names = _model(product)
     cubes: dict[str, Cube] = {}
-    with model_type(_tree(product, model_type)) as model:
+    # what steps make is valid; validation where it is assigned would double the time of a product
+    with model_type(_tree(product, model_type), validate_on_assignment=False) as model:
         if isinstance(product, Mosaic) and product.hdrtab is not None:
             model.add_schema_entry("hdrtab", _header_table_schema(product.hdrtab))
         for ours, theirs in names.items():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
 from calwebbd.stages.steps.clean_flicker_noise.clipping import CLIP, ROUNDS, Mask, Values, median
+from calwebbd.stages.threads import by_rows
 
 LARGEST = 32  # side of a box, pixels
 ENOUGH = 0.9  # of a box's pixels must be left for it to count
@@ -50,8 +51,15 @@ def interpolated(levels: Float, box: tuple[int, int], shape: tuple[int, ...]) ->
     (height, width), low, high = box, levels.min(), levels.max()
     if low == high:
         return np.full(shape, low)
-    fine = _spline(len(levels), height) @ levels.astype(np.float64) @ _spline(levels.shape[1], width).T
-    return np.clip(fine[: shape[0], : shape[1]], low, high).astype(np.float32)
+    down = _spline(len(levels), height) @ levels.astype(np.float64)
+    across = _spline(levels.shape[1], width).T[:, : shape[1]]
+    out = np.empty(shape, np.float32)
+
+    def rows(start: int, stop: int) -> None:
+        np.clip(down[start:stop] @ across, low, high, out=out[start:stop], casting="unsafe")
+
+    by_rows(rows, shape[0])
+    return out
 
 
 def divisor(length: int) -> int:

@@ -11,7 +11,7 @@ from calwebbd.stages import scratch
 from calwebbd.stages.errors import InputError, ParameterError
 from calwebbd.stages.exposure import Image
 from calwebbd.stages.groups import groups
-from calwebbd.stages.masking import FLAGGED
+from calwebbd.stages.masking import FLAGGED, blank
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.outlier_detection.flagging import blot, mark, outliers_of_model, outliers_of_noise
@@ -79,9 +79,10 @@ def _flag(each: Image, frame: Frame, model: Any, params: OutlierDetectionParams)
     """Flag where one image differs from the model."""
     stepsize, order = params.pixmap_stepsize, params.pixmap_order
     own = blot(model, pixel_map(each.wcs, frame.wcs, each.sci.shape, stepsize=stepsize, order=order))
-    with each.in_memory(only=FLAGGED, change=FLAGGED) as image:
+    with each.in_memory(only=FLAGGED, change=("dq",)) as image:
         sky = _sky(image, params)
         mark(image, outliers_of_model(image.sci, image.err, own, sky, params.snr, params.scale))
+    blank(each)
 
 
 def _layer(
@@ -128,5 +129,6 @@ def _on_detector(images: list[Image], params: OutlierDetectionParams) -> None:
             layers.append(layer(0, 0, sci, weight, params.maskpt))
     model = median(layers, images[0].sci.shape)
     for each in images:
-        with each.in_memory(only=FLAGGED, change=FLAGGED) as image:
+        with each.in_memory(only=FLAGGED, change=("dq",)) as image:
             mark(image, outliers_of_noise(image.sci, image.err, np.asarray(model), params.snr[0]))
+        blank(each)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from astropy.stats import sigma_clip
 from numpy.typing import NDArray
 
 from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Float
-from calwebbd.stages.kernels import by_rows, stack
+from calwebbd.stages.kernels import by_rows, in_threads, stack, threads
+
+CLIP = 3.0  # sigma
+ROUNDS = 5  # of clipping, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,5 +80,18 @@ def weight_threshold(weight: Float, maskpt: float) -> np.float64:
     used = weight[np.isfinite(weight) & (weight != 0)]
     if not used.size:
         return np.float64(np.nan)
-    kept = sigma_clip(used, sigma=3, maxiters=5, masked=False, copy=False)
-    return np.mean(kept, dtype=np.float64) * np.float64(maskpt)
+    return np.mean(_clipped(used), dtype=np.float64) * np.float64(maskpt)
+
+
+def _clipped(values: Float) -> Float:
+    """What clipping leaves of the values, which it sorts: once, so that a median is a place among them."""
+    in_threads([part.sort for part in np.array_split(values, threads())])
+    values.sort(kind="stable")  # merges what is in order
+    kept = values
+    for _ in range(ROUNDS):
+        middle, limit = kept[(kept.size - 1) // 2 : kept.size // 2 + 1].mean(), CLIP * np.std(kept)
+        first, last = np.searchsorted(kept, middle - limit), np.searchsorted(kept, middle + limit, "right")
+        if last - first == kept.size:
+            break
+        kept = kept[first:last]
+    return kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ Vertices = NDArray[np.float64]  # (n, 2): x, y; the last is the first
 Directions = NDArray[np.float64]  # (n, 3): unit vectors
 FLAT = 1e-14  #: radians; what is as near to a line is on it
 NEAR = 1e-9  #: radians; vertices as near as this are one
+NOWHERE = np.iinfo(np.int64).max  #: column of an edge that is not in a row
 
 
 @dataclass(frozen=True)
@@ -182,15 +183,15 @@ def fill(mask: Mask, vertices: Vertices) -> None:
     ny, nx = mask.shape
     if np.ptp(corners[:, 0]) == 0:
         return
-    for row, spans in _scan(corners):
+    for row, columns in zip(*_scan(corners), strict=True):
         if 0 <= row + dy < ny:
-            for first, last in spans:
-                if last + dx >= 0:
+            for first, last in zip(columns[::2], columns[1::2], strict=False):
+                if last != NOWHERE and last + dx >= 0:
                     mask[row + dy, max(0, first + dx) : min(nx - 1, last + dx) + 1] = True
 
 
-def _scan(corners: NDArray[np.int64]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Each row of a polygon, with the first and last column of its parts.
+def _scan(corners: NDArray[np.int64]) -> tuple[list[int], list[list[int]]]:
+    """The rows of a polygon, and in each the first and last columns of its parts, by turns; then `NOWHERE`.
 
     An edge belongs to the rows from its lower end to below its upper one; the highest
     row has no edge of its own, and takes those of the row below it.
@@ -199,10 +200,8 @@ def _scan(corners: NDArray[np.int64]) -> Iterator[tuple[int, list[tuple[int, int
     sloped = start[:, 1] != stop[:, 1]
     (x0, y0), (x1, y1) = start[sloped].T, stop[sloped].T
     lower, upper = np.minimum(y0, y1), np.maximum(y0, y1)
-    bottom, top = int(corners[:, 1].min()), int(corners[:, 1].max())
-    for row in range(bottom, top + 1):
-        own = min(row, top - 1)
-        active = (lower <= own) & (own < upper)
-        crossings = (row - y0[active]) / (y1 - y0)[active] * (x1 - x0)[active] + x0[active]
-        columns = sorted(int(column) for column in np.ceil(crossings))
-        yield row, list(zip(columns[::2], columns[1::2], strict=False))
+    rows = np.arange(corners[:, 1].min(), corners[:, 1].max() + 1)
+    own = np.minimum(rows, rows[-1] - 1)[:, None]
+    crossings = np.ceil((rows[:, None] - y0) / (y1 - y0) * (x1 - x0) + x0).astype(np.int64)
+    crossings[(own < lower) | (own >= upper)] = NOWHERE
+    return rows.tolist(), np.sort(crossings, axis=1).tolist()

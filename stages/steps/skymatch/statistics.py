@@ -54,9 +54,12 @@ class Estimator:
                 return None
             mean, sigma, least, greatest = map(float, found)
             if clip < self.nclip:
+                before = low, high
                 # max and min in this order: a single value has no sigma, and keeps its limits
                 low = np.float32(max(lower, mean - self.lsigma * sigma))
                 high = np.float32(min(upper, mean + self.usigma * sigma))
+                if (low, high) == before:
+                    break
         if self.skystat == "mean":
             level = mean
         elif self.skystat == "median":

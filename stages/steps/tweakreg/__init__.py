@@ -130,7 +130,7 @@ def _catalogs(images: Sequence[Image], params: TweakRegParams) -> list[Any]:
             image.header["TCATFILE"] = str(own)
             catalog = read_sources(own)
         else:
-            with image.in_memory() as loaded:
+            with image.in_memory(only=("sci", "err", "dq")) as loaded:
                 catalog = find_sources(loaded, params)
         catalog = within(catalog, image.wcs.bounding_box.bounding_box(order="F"))
         if own is None and params.save_catalogs:
