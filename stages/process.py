@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from calwebbd.stages import crds, pipelines, scratch
+from calwebbd.stages import crds, memory, pipelines, scratch
 from calwebbd.stages.associations import Association, load_asn, member_path
 from calwebbd.stages.errors import CalibrationError, InputError, ParameterError
 from calwebbd.stages.exposure import Exposure
@@ -116,6 +116,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
     from calwebbd.stages import kernels
 
     start = time.perf_counter()
+    memory.release()  # what the last one had
     kernels.warm()
     layers = options.layers_for(pipeline)
     stop_after = options.stop_after

@@ -185,7 +185,7 @@ class Run:
             each.header.update(_reference_keywords(files))
             self.byproducts |= each.byproducts
             each.byproducts.clear()
-        if not isinstance(exposure, Exposure):  # of many images, one after the other was in memory
+        if not isinstance(exposure, Ramp):  # of images there are, or were in turn, many arrays
             memory.release()
         self._record(step, settings, status, reason, time.perf_counter() - start, files)
         self._after(step, status, result)

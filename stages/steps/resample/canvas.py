@@ -45,12 +45,15 @@ class Canvas:
 
     shape : (ny, nx) of the frame
     rows, columns : the region
+    once : each window is for one image, the only one: its variances need no sums that last
     """
 
     shape: tuple[int, int]
     rows: slice
     columns: slice
     on_disk: bool
+    once: bool
+    ratio: float
     arrays: dict[str, Any]
 
     @classmethod
@@ -60,11 +63,15 @@ class Canvas:
         region: Region | None = None,
         *,
         images: int,
+        ratio: float,
         variances: bool,
         context: bool,
         dq: bool,
     ) -> Canvas:
-        """Zeros: for so many images, with what is asked for beside sci and wht; region None for all."""
+        """Zeros: for so many images, with what is asked for beside sci and wht; region None for all.
+
+        ratio : of output to input pixel scale
+        """
         rows, columns = region or (slice(0, shape[0]), slice(0, shape[1]))
         kinds: dict[str, Any] = dict.fromkeys(("sci", "wht"), np.float32)
         kinds |= dict.fromkeys(("err", *SUMS) if variances else (), np.float32)
@@ -74,8 +81,10 @@ class Canvas:
         size = rows.stop - rows.start, columns.stop - columns.start
         shapes = {name: (*planes.get(name, ()), *size) for name in kinds}
         on_disk = sum(4 * prod(each) for each in shapes.values()) > scratch.BUDGET
-        arrays = {name: scratch.zeros(shapes[name], kinds[name], on_disk=on_disk) for name in kinds}
-        return cls(shape, rows, columns, on_disk, arrays)
+        once = images == 1 and not on_disk
+        needed = [name for name in kinds if not (once and name.startswith("weight_"))]
+        arrays = {name: scratch.zeros(shapes[name], kinds[name], on_disk=on_disk) for name in needed}
+        return cls(shape, rows, columns, on_disk, once, ratio, arrays)
 
     @contextmanager
     def window(self, rows: slice, columns: slice, *, finish: bool = False) -> Iterator[Window]:
@@ -87,26 +96,32 @@ class Canvas:
         arrays = {name: array for name, array in self.arrays.items() if name not in unused}
         columns = columns if self.on_disk else self.columns
         with scratch.window(arrays, _from(rows, self.rows), _from(columns, self.columns)) as found:
-            sums = {
-                name: VarianceSum(found[f"weighted_{name}"], found[f"weight_{name}"])
-                for name in VARIANCES
-                if f"weight_{name}" in found
-            }
+            sums = {name: self._sum(found, name) for name in VARIANCES if f"weighted_{name}" in found}
             yield Window(columns.start, rows.start, found, sums)
+            if self.once and not finish:
+                for each in sums.values():
+                    each.result(self.ratio)
 
-    def finish(self, fill: float, ratio: float) -> dict[str, Any]:
-        """The arrays of the product: the fill value where there is no weight, variances and ERR.
+    def _sum(self, found: dict[str, NDArray[Any]], name: str) -> VarianceSum:
+        weighted = found[f"weighted_{name}"]
+        return VarianceSum(weighted, np.zeros_like(weighted) if self.once else found[f"weight_{name}"])
 
-        ratio : of output to input pixel scale
-        """
+    def finish(self, fill: float) -> dict[str, Any]:
+        """The arrays of the product: the fill value where there is no weight, variances and ERR."""
 
         def finish_rows(start: int, stop: int) -> None:
             rows = slice(self.rows.start + start, self.rows.start + stop)
             with self.window(rows, self.columns, finish=True) as window:
                 arrays = window.arrays
-                arrays["sci"][arrays["wht"] == 0] = fill
+                nothing = arrays["wht"] == 0
+                arrays["sci"][nothing] = fill
+                for sums in window.sums.values():
+                    if self.once:
+                        sums.weighted[nothing] = np.nan
+                    else:
+                        sums.result(self.ratio)
                 if window.sums:
-                    arrays["err"][:] = total_error([sums.result(ratio) for sums in window.sums.values()])
+                    arrays["err"][:] = total_error([sums.weighted for sums in window.sums.values()])
 
         by_rows(finish_rows, self.rows.stop - self.rows.start)
         return {name.removeprefix("weighted_"): array for name, array in self.arrays.items()}

@@ -73,6 +73,7 @@ def drizzle(
         frame.shape,
         region,
         images=len(images),
+        ratio=frame.ratio,
         variances=with_variances,
         context=with_context,
         dq=with_dq,
@@ -102,7 +103,7 @@ def drizzle(
 
     for index, each in enumerate(images):
         add(each, index)
-    arrays = canvas.finish(fill_value(fillval), frame.ratio)
+    arrays = canvas.finish(fill_value(fillval))
     found: dict[str, Any] = {field.name: arrays.get(field.name) for field in fields(Drizzled)}
     return Drizzled(**found)
 

@@ -14,7 +14,7 @@ from calwebbd.stages.steps.resample.canvas import Canvas
 from calwebbd.stages.steps.resample.spreading import Drops, spread
 
 SHAPE = (70, 60)
-ASKED = {"images": 2, "variances": True, "context": True, "dq": True}
+ASKED = {"images": 2, "ratio": 1.0, "variances": True, "context": True, "dq": True}
 
 
 def drops(image: Image, pixmap: np.ndarray, weights: np.ndarray | None = None, **changes: Any) -> Drops:
@@ -58,7 +58,19 @@ def spread_all(seed: int, region: Any = None) -> dict[str, np.ndarray]:
     canvas = Canvas.empty(SHAPE, region, **ASKED)  # type: ignore[arg-type]
     for index, each in enumerate(random_drops(seed)):
         spread(each, canvas, index)
-    return {name: np.asarray(array) for name, array in canvas.finish(np.nan, 1.0).items()}
+    return {name: np.asarray(array) for name, array in canvas.finish(np.nan).items()}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_only_image_needs_no_sums_to_have_the_same_variances(seed: int) -> None:
+    found = []
+    for images in (1, 2):
+        canvas = Canvas.empty(SHAPE, **(ASKED | {"images": images}))  # type: ignore[arg-type]
+        spread(next(random_drops(seed)), canvas, 0)
+        found.append({name: np.asarray(array) for name, array in canvas.finish(np.nan).items()})
+    assert not any("weight" in name for name in found[0])
+    for name, array in found[0].items():
+        np.testing.assert_array_equal(array, found[1][name])
 
 
 def test_a_pixel_half_way_between_four_is_shared_by_them() -> None:
@@ -67,7 +79,7 @@ def test_a_pixel_half_way_between_four_is_shared_by_them() -> None:
     weights[1, 1] = 4
     canvas = Canvas.empty((4, 4), **ASKED)  # type: ignore[arg-type]
     spread(drops(image, shifted(3, 3, 0.5, 0.5), weights), canvas, 1)
-    out = canvas.finish(np.nan, 1.0)
+    out = canvas.finish(np.nan)
     shared = np.zeros((4, 4), bool)
     shared[1:3, 1:3] = True
     np.testing.assert_array_equal(out["wht"], np.where(shared, 1, 0))
@@ -154,7 +166,7 @@ def test_other_kernels_use_a_window_on_disk(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(scratch, "BUDGET", budget)
         canvas = Canvas.empty((30, 40), **ASKED)  # type: ignore[arg-type]
         spread(drops(image, shifted(4, 5, 20.3, 11.8), kernel="turbo"), canvas, 0)
-        found.append({name: np.asarray(array) for name, array in canvas.finish(0.0, 1.0).items()})
+        found.append({name: np.asarray(array) for name, array in canvas.finish(0.0).items()})
     for name, array in found[0].items():
         np.testing.assert_allclose(found[1][name], array, rtol=1e-5)
 
