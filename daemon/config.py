@@ -109,11 +109,13 @@ class Notify(Section, frozen=True):
 
 
 class Workers(Section, frozen=True):
-    """memory_mb : for all jobs together, None for four fifths of the machine's."""
+    """memory_mb : for all jobs together, None for four fifths of the machine's;
+    mosaic_mb : for the images that one job combines, and for their mosaic: what is more is on disk."""
 
     processes: Count = len(os.sched_getaffinity(0))
     threads: Count = 1
     memory_mb: Count | None = None
+    mosaic_mb: Count = 256
     timeout_seconds: Seconds = 4 * 3600.0
 
     @property

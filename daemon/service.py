@@ -43,6 +43,7 @@ from calwebbd.daemon.worker import Runner, Setting, load
 from calwebbd.daemon.workshop import Workshop
 from calwebbd.stages import plugins
 from calwebbd.stages.errors import ReferenceMissing
+from calwebbd.stages.memory import BUDGET
 
 CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
 VERIFY = "calwebbd.stages.verify:verify"
@@ -437,4 +438,5 @@ def surroundings(config: Config) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS",
         "MKL_NUM_THREADS",
     )
-    return dict.fromkeys(names, threads) | environment(config)
+    budget = {BUDGET: str(config.workers.mosaic_mb)}
+    return dict.fromkeys(names, threads) | budget | environment(config)

@@ -5,6 +5,7 @@ its own peak, and says when it was more.
 """
 
 import ctypes
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ PROCESS = 290 * MB  #: Python with its libraries and compiled kernels
 SAMPLE = 5  #: bytes of a sample and its flags
 IN_MEMORY = 256 * MB  #: samples of an exposure; those of a longer one are on disk
 AT_ONCE = 64 * MB  #: of which so much is in memory at a time
-BUDGET = 256 * MB  #: of images that are combined, and of their mosaic; what is more is on disk
+BUDGET = "CALWEBBD_MOSAIC_MB"  #: of the environment, see `budget`; 256 if it is not there
 PIXEL = 90  #: bytes of a pixel's references, flags and rates
 RATE = 24  #: bytes of a pixel's rates in one integration
 IMAGE = 120  #: bytes of a pixel in stage 2, its rectified image among them
@@ -23,6 +24,7 @@ MEMBER = 60  #: bytes of a pixel of one of the images that stage 3 combines
 #: bytes on disk of a pixel of what a stage makes, beside scratch: rate; cal and i2d; crf and mosaic
 WRITTEN = {1: 24, 2: 80, 3: 100}
 IRS2_ROWS = 3200  #: of raw frames, of which headers count 2048
+ARENA_MAX = -8  # malloc.h: M_ARENA_MAX
 
 
 def peak_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
@@ -32,7 +34,7 @@ def peak_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
     if stage == 2:
         return (PROCESS + sum(IMAGE * _pixels(h) * integrations(h) for h in headers)) // MB
     pixels = [_pixels(header) for header in headers]
-    one_by_one = IMAGE * max(pixels, default=0) + BUDGET
+    one_by_one = IMAGE * max(pixels, default=0) + budget()
     return (PROCESS + min(MEMBER * sum(pixels), one_by_one)) // MB
 
 
@@ -78,6 +80,18 @@ def _pixels(header: Mapping[str, Any]) -> int:
     columns, rows = (integer(header, keyword) or 2048 for keyword in ("SUBSIZE1", "SUBSIZE2"))
     interleaved = rows == 2048 and "IRS2" in text(header, "READPATT").upper()
     return columns * (IRS2_ROWS if interleaved else rows)
+
+
+def budget() -> int:
+    """Bytes that images which are combined may take, and as many their mosaic; what is more is on disk."""
+    return int(os.environ.get(BUDGET) or 256) * MB
+
+
+def share_heap() -> None:
+    """Have threads that are yet to begin take memory from one place: `release` returns that of no other."""
+    choose = getattr(ctypes.CDLL(None), "mallopt", None)
+    if choose:
+        choose(ARENA_MAX, 1)
 
 
 def release() -> None:

@@ -220,7 +220,7 @@ def _reader(pipeline: Pipeline, files: Sequence[Path]) -> Callable[[Path], Expos
     if "uncal" in pipeline.reads:
         return read_ramp
     size = sum(file.stat().st_size for file in files if file.exists())
-    return partial(read_image, stored=pipeline.combines and size > scratch.BUDGET)
+    return partial(read_image, stored=pipeline.combines and size > memory.budget())
 
 
 def _apply(run: Run, pipeline: Pipeline, exposures: list[Exposure]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from calwebbd.stages.memory import AT_ONCE as AT_ONCE
-from calwebbd.stages.memory import BUDGET as BUDGET
 from calwebbd.stages.threads import in_threads
 
 PIECE = 8 << 20  # bytes that a thread copies at once

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+from calwebbd.stages import memory
+
 ROWS_AT_A_TIME = 32  # enough work for a thread, few enough that the last one does not lag
 
 
@@ -27,6 +29,7 @@ def _enter() -> None:
 
 @cache
 def _pool(process: int, workers: int) -> ThreadPoolExecutor:
+    memory.share_heap()
     return ThreadPoolExecutor(workers, thread_name_prefix="rows", initializer=_enter)
 
 

@@ -12,7 +12,7 @@ from calwebbd.stages.run import Run
 from calwebbd.stages.step import Step, pipeline
 from calwebbd.stages.steps.assign_mtwcs import assign_mtwcs
 from calwebbd.stages.steps.outlier_detection import outlier_detection
-from calwebbd.stages.steps.resample import resample
+from calwebbd.stages.steps.resample import output_frame, resample
 from calwebbd.stages.steps.skymatch import skymatch
 from calwebbd.stages.steps.source_catalog import source_catalog
 from calwebbd.stages.steps.tweakreg import tweakreg
@@ -50,7 +50,10 @@ def image3(run: Run, images: list[Image]) -> dict[str, Exposure | Catalogue | li
     A member that cannot be used is left out as long as enough others can.
     """
     images, run.left_out = usable(run, images)
-    *compare, _, _ = chosen(images[0].header)
+    compare = chosen(images[0].header)[: -len(LAST)]
+    settings = run.settings(resample)
+    if compare == FIXED and not settings.skip:
+        output_frame(images, settings.values)  # refuses a mosaic that cannot be, before the work of an hour
     flagged = run.steps(compare, images)
     products: dict[str, Exposure | Catalogue | list[Exposure]] = {}
     if flagged[0].header["S_OUTLIR"] == "COMPLETE":

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calwebbd.stages import scratch
+from calwebbd.stages import memory, scratch
 from calwebbd.stages.errors import InputError, ParameterError
 from calwebbd.stages.exposure import Image
 from calwebbd.stages.groups import groups
@@ -68,7 +68,7 @@ def _on_sky(images: list[Image], params: OutlierDetectionParams) -> None:
     members = [[images[index] for index in group] for group in groups(images).values()]
     parts = [region([(i.wcs, i.sci.shape) for i in group], frame.wcs, frame.shape) for group in members]
     sizes = [4 * (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in parts]
-    on_disk = sum(sizes) > scratch.BUDGET
+    on_disk = sum(sizes) > memory.budget()
     layers = [_layer(group, frame, part, params, on_disk) for group, part in zip(members, parts, strict=True)]
     model = median(layers, frame.shape)
     for image in images:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages import scratch
+from calwebbd.stages import memory, scratch
 from calwebbd.stages.exposure import Float
 from calwebbd.stages.kernels import by_rows, in_threads, stack, threads
 
@@ -45,7 +45,7 @@ def median(layers: Sequence[Layer], shape: tuple[int, int]) -> Any:
 
     An array, or a cube if it is too large for memory.
     """
-    out = scratch.zeros(shape, np.float32, on_disk=4 * shape[0] * shape[1] > scratch.BUDGET)
+    out = scratch.zeros(shape, np.float32, on_disk=4 * shape[0] * shape[1] > memory.budget())
     each = max(1, scratch.AT_ONCE // (4 * len(layers) * shape[1]))
     for start in range(0, shape[0], each):
         rows = slice(start, min(start + each, shape[0]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages import scratch
+from calwebbd.stages import memory, scratch
 from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.steps.resample.variance import VARIANCES, VarianceSum, total_error
 
@@ -80,7 +80,7 @@ class Canvas:
         planes = {"con": (-(-images // 32),)}
         size = rows.stop - rows.start, columns.stop - columns.start
         shapes = {name: (*planes.get(name, ()), *size) for name in kinds}
-        on_disk = sum(4 * prod(each) for each in shapes.values()) > scratch.BUDGET
+        on_disk = sum(4 * prod(each) for each in shapes.values()) > memory.budget()
         once = images == 1 and not on_disk
         needed = [name for name in kinds if not (once and name.startswith("weight_"))]
         arrays = {name: scratch.zeros(shapes[name], kinds[name], on_disk=on_disk) for name in needed}

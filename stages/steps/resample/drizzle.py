@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calwebbd.stages import memory
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Float, Image, PixelDQ
 from calwebbd.stages.masking import FLAGGED, match_nans_and_flags
@@ -99,6 +100,7 @@ def drizzle(
                 ratio=frame.ratio,
                 time=time if weight_type == "exptime" else 0.0,
             )
+            memory.release()  # what made the map and the weights
             spread(drops, canvas, index)
 
     for index, each in enumerate(images):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from calwebbd.daemon.config import ConfigError, load
+from calwebbd.daemon.service import surroundings
 
 ROOT = Path(__file__).resolve().parents[3]
 LEAST = '[folders]\nwatch = ["in"]\noutput = "out"\nstate = "state"\n'
@@ -22,6 +23,11 @@ def test_folders_are_enough_and_relative_to_the_file(tmp_path: Path) -> None:
     assert config.folders.database == tmp_path / "state" / "calwebbd.db"
     assert config.crds.context == "latest"
     assert config.workers.budget_mb > 100
+
+
+def test_workers_get_the_budget_of_a_mosaic(tmp_path: Path) -> None:
+    config = load(written(tmp_path, LEAST + "[workers]\nmosaic_mb = 700\n"))
+    assert surroundings(config)["CALWEBBD_MOSAIC_MB"] == "700"
 
 
 def test_the_example_is_valid_and_names_every_key() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calwebbd.stages.memory import AT_ONCE, IN_MEMORY, MB, integrations, peak_mb
+from calwebbd.stages.memory import AT_ONCE, BUDGET, IN_MEMORY, MB, budget, integrations, peak_mb
 
 FRAME = {"SUBSIZE1": 2048, "SUBSIZE2": 2048, "NGROUPS": 10, "NINTS": 1, "READPATT": "RAPID"}
 SERIES = {"SUBSIZE1": 2048, "SUBSIZE2": 256, "NGROUPS": 5, "NINTS": 100, "READPATT": "NISRAPID"}
@@ -46,3 +46,12 @@ def test_superstripes_of_one_integration_are_there_together() -> None:
     plain = {"NINTS": 4000, "NGROUPS": 10, "SUBSIZE1": 256, "SUBSIZE2": 2048}
     assert peak_mb(1, [plain | {"SSTR_NST": 10}]) > peak_mb(1, [plain]) + 6 * AT_ONCE // MB
     assert peak_mb(1, [plain | {"SSTR_NST": 10}]) == peak_mb(1, [plain | {"SSTR_NST": 10, "NINTS": 8000}])
+
+
+def test_the_budget_of_a_mosaic_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [{"SUBSIZE1": 2048, "SUBSIZE2": 2048}] * 64
+    monkeypatch.delenv(BUDGET, raising=False)
+    default = peak_mb(3, many)
+    monkeypatch.setenv(BUDGET, "1000")
+    assert budget() == 1000 * MB
+    assert peak_mb(3, many) == default + 1000 - 256

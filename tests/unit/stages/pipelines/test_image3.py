@@ -28,6 +28,9 @@ class Hand:
         self.parameters = SimpleNamespace(values=Image3Params(**parameters))
         self.left_out: list[LeftOut] = []
 
+    def settings(self, step: Step) -> Any:
+        return SimpleNamespace(values=step.params(), skip=step.name in self.off)
+
     def steps(self, steps: Iterable[Step], images: list[Image]) -> Any:
         for step in steps:
             images = self.step(step, images)
@@ -119,9 +122,18 @@ def test_too_few_usable_members_make_no_mosaic() -> None:
     assert len(combined["crf"]) == 3
 
 
+def test_a_mosaic_that_cannot_be_is_refused_before_any_step_and_the_exposure_named() -> None:
+    images = dithers()
+    images[2] = dither(np.ones(SHAPE), 1e5, 1e5, 3)
+    with pytest.raises(InputError, match="this one is farthest from the others") as refused:
+        image3.function(Hand(use_stray_pointing=True), images)
+    assert refused.value.file == images[2].file
+    assert not any("S_SKYMAT" in image.header for image in images)
+
+
 def test_images_on_disk_give_the_same_products_to_the_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     expected, images = image3.function(Hand("tweakreg", "source_catalog"), dithers()), dithers()
-    monkeypatch.setattr(scratch, "BUDGET", 0)
+    monkeypatch.setenv("CALWEBBD_MOSAIC_MB", "0")
     for image in images:
         for name in image.ARRAYS:
             if (array := getattr(image, name)) is not None:

@@ -8,7 +8,6 @@ import pytest
 from drizzle.resample import Drizzle
 from images import make_image
 
-from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Image
 from calwebbd.stages.steps.resample.canvas import Canvas
 from calwebbd.stages.steps.resample.spreading import Drops, spread
@@ -148,7 +147,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -
 
 def test_on_disk_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = spread_all(6)
-    monkeypatch.setattr(scratch, "BUDGET", 0)
+    monkeypatch.setenv("CALWEBBD_MOSAIC_MB", "0")
     for name, array in spread_all(6).items():
         np.testing.assert_array_equal(array, expected[name])
 
@@ -162,8 +161,8 @@ def test_a_region_has_what_the_whole_has_there() -> None:
 def test_other_kernels_use_a_window_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     image = make_image(np.arange(20).reshape(4, 5))
     found = []
-    for budget in (1 << 20, 0):
-        monkeypatch.setattr(scratch, "BUDGET", budget)
+    for budget in ("1", "0"):
+        monkeypatch.setenv("CALWEBBD_MOSAIC_MB", budget)
         canvas = Canvas.empty((30, 40), **ASKED)  # type: ignore[arg-type]
         spread(drops(image, shifted(4, 5, 20.3, 11.8), kernel="turbo"), canvas, 0)
         found.append({name: np.asarray(array) for name, array in canvas.finish(0.0).items()})
