@@ -35,6 +35,7 @@ from calwebbd.daemon.dispatch import Dispatch, terms
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.inbox import Inbox
 from calwebbd.daemon.outlet import cannot_write
+from calwebbd.daemon.pressure import Pressure
 from calwebbd.daemon.pulse import Pulse
 from calwebbd.daemon.reception import Examined, Reception
 from calwebbd.daemon.records import Records
@@ -110,6 +111,7 @@ class Service:
             stack.enter_context(instance.alone(folders.state))
             self._open(stack)
             self._workshop.recover()
+            self._pressure.begin(time.time())
             stack.callback(control.Listener(folders.state, self._inbox.post).stop)
             self._watcher.start()
             stack.callback(self._watcher.stop)
@@ -172,6 +174,7 @@ class Service:
         self._keeper.begin(context, time.time())
         self._note_terms()
         self._workshop = Workshop(self._dispatch, runner, config, self._tell)
+        self._pressure = Pressure(self._dispatch, self._workshop, config.queue.backlog, self._tell)
         self._reception = Reception(self._dispatch, load(self._verify), config.watch, post, self._tell)
         stack.callback(self._reception.close)
         excluded = (config.folders.output, config.folders.state)
@@ -193,7 +196,8 @@ class Service:
             if self._stop is Stop.NOW or (self._stop and self._workshop.idle):
                 return
             if not self._stop:
-                self._reception.look()
+                if not self._pressure.look():
+                    self._reception.look()
                 putting = self._keeper.pump(time.time())
                 if not self._held:
                     self._workshop.begin()
@@ -275,8 +279,10 @@ class Service:
                 self._watcher.poll()
             case Tick.LEASES:
                 self._workshop.renew()
+                self._pressure.note(time.time())
             case Tick.GROUPS:
-                self._dispatch.assemble(time.time())
+                if self._pressure.clocks_go(self._looked_through, self._reception.stuck):
+                    self._dispatch.assemble(time.time())
             case Tick.CONTEXT:
                 self._keeper.tick(time.time())
 
@@ -331,8 +337,13 @@ class Service:
             self._keeper.tick(time.time())
         if self._keeper.busy:
             return False
-        scanned = self._scanned >= {root.path for root in self._watcher.roots}
-        return scanned and self._reception.stuck and self._workshop.idle and not soon
+        taken_in = self._reception.stuck or bool(self._pressure.high)
+        return self._looked_through and taken_in and self._workshop.idle and not soon
+
+    @property
+    def _looked_through(self) -> bool:
+        """All folders, since the start."""
+        return self._scanned >= {root.path for root in self._watcher.roots}
 
     def _note(self) -> None:
         """Write down how the watching goes, for those who ask."""
@@ -343,7 +354,8 @@ class Service:
 
     def _hurry(self) -> bool:
         """Whether there is more to do if clocks are not waited for."""
-        return self._reception.hurry() or self._dispatch.assemble(time.time(), hurry=True)
+        unfinished = not self._pressure.high and self._reception.hurry()
+        return unfinished or self._dispatch.assemble(time.time(), hurry=True)
 
     def _expect(self) -> None:
         self._pulse.expect("scheduler", 12 * schedule.ROOTS_S)

@@ -60,6 +60,11 @@ class Gatherings(Database):
         with self.transaction():
             self._do("explain", name=group, reason=reason)
 
+    def postpone(self, seconds: float) -> None:
+        """The clocks of open groups stood still so long."""
+        with self.transaction():
+            self._do("postpone", seconds=seconds)
+
     def group(self, name: str) -> Group:
         row = self._one("group", name=name)
         if row is None:

@@ -35,6 +35,11 @@ UPDATE gathering SET changed_at = :now, opened_at = CASE state WHEN 'fired' THEN
                      state = 'open'
 WHERE name = :name
 
+-- name: postpone
+-- Clocks that stood still.
+UPDATE gathering SET opened_at = opened_at + :seconds, changed_at = changed_at + :seconds
+WHERE state = 'open' AND :seconds > 0
+
 -- name: fire
 -- Once for each opening.
 UPDATE gathering SET state = 'fired', version = version + 1, reason = :reason, changed_at = :now

@@ -353,3 +353,57 @@ def test_what_the_service_decides_is_on_record(config: Config) -> None:
     assert found[0][3].startswith("context jwst_0001.pmap, version ")
     assert found[1][2].startswith("image3:jw01234-o001")
     assert "dither position 2 of 2" in found[1][3]
+
+
+def test_no_more_files_are_taken_in_than_there_is_room_for_and_in_the_end_all_are(config: Config) -> None:
+    import msgspec
+
+    from calwebbd.daemon.config import Queue
+
+    for exposure in range(1, 5):
+        fake.expose(incoming(config), exposure, of=4, text=f"light{exposure}")
+    events: list[str] = []
+    narrow = msgspec.structs.replace(config, queue=Queue(backlog=1, reserve_mb=1))
+    service(narrow, on_event=lambda event, _: events.append(event)).run(once=True)
+    assert fake.read(config.folders.output / MOSAIC)["data"].count("light") == 4
+
+
+def test_a_full_disk_kills_no_job(config: Config) -> None:
+    fake.expose(incoming(config), 1, DO="full")
+    failed = [facts for event, facts in run_once(config) if event == "failed"]
+    assert {(f["failure"], f["state"]) for f in failed} == {("disk", "ready")}
+
+
+def test_without_room_nothing_begins_and_jobs_say_what_they_wait_for(config: Config) -> None:
+    import msgspec
+
+    from calwebbd.daemon.config import Queue
+
+    fake.expose(incoming(config), 1)
+    run_once(msgspec.structs.replace(config, queue=Queue(reserve_mb=1 << 30)))
+    with asking(config.folders.database) as ask:
+        status = ask.status()
+    assert (status["jobs"], status["intake"]) == ({}, "there is no room for products on their disk")
+    run_once(config)
+    assert MOSAIC in products(config)
+
+
+def test_failures_alike_pause_their_stage_until_a_probe_succeeds(config: Config) -> None:
+    import msgspec
+
+    from calwebbd.daemon.config import Queue
+
+    config = msgspec.structs.replace(config, queue=Queue(failures=2, probe_seconds=0.3, reserve_mb=1))
+    one = msgspec.structs.replace(config, workers=Workers(processes=1, memory_mb=4000))
+    for exposure in (1, 2):
+        fake.expose(incoming(config), exposure, DO="missing", FILTER="F150W")
+    run_once(one)
+    fake.expose(incoming(config), 3)
+    time.sleep(0.3)
+    run_once(one)
+    with asking(config.folders.database) as ask:
+        decisions = ask._connection.execute("SELECT what, subject FROM decision ORDER BY id").fetchall()
+        jobs = ask.status()["jobs"]["detector1"]
+    told = [tuple(row) for row in decisions if row["subject"] == "detector1"]
+    assert told[:2] == [("pause", "detector1"), ("resume", "detector1")]
+    assert jobs["done"] == 1
