@@ -9,7 +9,7 @@ SELECT file.path, file.name, entity.kind, file.origin,
        CASE WHEN quarantine.path IS NOT NULL THEN 'quarantined'
             ELSE coalesce((SELECT job.state FROM job_input JOIN job ON job.id = job_input.job
                            WHERE job_input.entity = file.entity AND job.state != 'superseded'
-                           ORDER BY instr('dead running publishing ready done', job.state) LIMIT 1),
+                           ORDER BY instr('dead dropped running publishing ready done', job.state) LIMIT 1),
                           'catalogued') END AS state,
        coalesce(quarantine.reason, file.note) AS reason, file.entity AS sha256, entity.size,
        json_extract(entity.header, '$.PROGRAM') AS program,
@@ -95,7 +95,7 @@ DROP VIEW IF EXISTS progress;
 CREATE VIEW progress AS
 SELECT program, observation, pipeline, sum(state = 'done') AS done,
        sum(state IN ('running', 'publishing')) AS running, sum(state = 'ready') AS ready,
-       sum(state = 'dead') AS dead, count(*) AS products
+       sum(state IN ('dead', 'dropped')) AS dead, count(*) AS products
 FROM (SELECT stage AS pipeline, state, CASE WHEN subject GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]*'
                  THEN substr(subject, instr(subject, ':jw') + 3, 5) ELSE '' END AS program,
              CASE WHEN subject GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]-o[0-9][0-9][0-9]*'

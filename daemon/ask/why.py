@@ -7,7 +7,17 @@ from calwebbd.daemon.route import STAGES, member_name
 from calwebbd.stages.names import split_suffix
 
 #: what an answer begins with, the first that holds
-_VERDICTS = ("quarantined", "dead", "running", "publishing", "ready", "waits", "made", "catalogued")
+_VERDICTS = (
+    "quarantined",
+    "dead",
+    "dropped",
+    "running",
+    "publishing",
+    "ready",
+    "waits",
+    "made",
+    "catalogued",
+)
 
 
 class Why(Reader):
