@@ -117,6 +117,7 @@ class Service:
             stack.callback(self._watcher.stop)
             self._scheduler.start()
             stack.callback(self._scheduler.shutdown)
+            stack.callback(self._scheduler.pause)  # else a last tick meets a pool that is gone already
             self._expect()
             notify.notify("READY=1")
             self._decide("start", f"context {self._dispatch.terms.context}, version {version('calwebbd')}")

@@ -64,8 +64,8 @@ class Live:
         found: dict[str, Any] = self.status()["watch"]["roots"][number]
         return found
 
-    def until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30.0
+    def until(self, condition: Callable[[], object], patience_s: float = 30.0) -> None:
+        deadline = time.monotonic() + patience_s
         while not condition():
             assert time.monotonic() < deadline, self.events[-20:]
             time.sleep(0.02)

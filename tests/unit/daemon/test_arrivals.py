@@ -399,15 +399,13 @@ def test_no_file_of_a_flood_is_lost_though_the_kernel_drops_events(
         except OSError:
             pytest.skip("the limit of the kernel may not be lowered")
     try:
-        paused = msgspec.structs.replace(
-            config, associations=msgspec.structs.replace(config.associations, level3=False)
-        )
+        queue = msgspec.structs.replace(config.queue, backlog=10**6)
         monkeypatch.setattr("calwebbd.daemon.workshop.Workshop.begin", lambda self: None)
-        live = started(paused)
+        live = started(msgspec.structs.replace(config, queue=queue))
     finally:
         limit.write_text(before)
     flood(incoming(config), count)
-    live.until(lambda: live.root()["catalogued"] == count)
+    live.until(lambda: live.root()["catalogued"] == count, patience_s=600.0)
     told = live.status()["watch"]
     assert told["roots"][0]["adds_up"]
     assert told["noticed"]["doubts"] > 0
