@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ import structlog
 from calwebbd.daemon.config import Notify
 
 REMIND_S = 30 * 86400.0  #: what has not gone away by then is told again
+CLOSING_S = 5.0
 
 Send = Callable[[str, str, str], bool]
 _log = structlog.get_logger(__name__)
@@ -32,7 +34,9 @@ class Alerts:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="notify")
 
     def close(self) -> None:
-        """What is being sent has its time; what waits is not sent."""
+        """What is still to be sent has a moment."""
+        with suppress(TimeoutError):
+            self._threads.submit(lambda: None).result(CLOSING_S)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def tell(self, cause: str, event: str, text: str, instruments: Collection[str] = ()) -> bool:

@@ -47,6 +47,7 @@ class Keeper:
         self._post = post
         self._tell = tell
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._threads: dict[str, threading.Thread] = {}
         self._failed: float | None = None
 
     @property
@@ -124,12 +125,15 @@ class Keeper:
         )
         self._running[errand] = process
         told = (errand, process, msgspec.json.encode(asked))
-        threading.Thread(target=self._await, args=told, name=errand, daemon=True).start()
+        self._threads[errand] = threading.Thread(target=self._await, args=told, name=errand, daemon=True)
+        self._threads[errand].start()
         return True
 
     def close(self) -> None:
         for process in self._running.values():
             process.kill()
+        for thread in self._threads.values():
+            thread.join()
 
     def returned(self, message: Returned, now: float) -> None:
         """Do what the answer asks for."""

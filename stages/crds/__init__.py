@@ -159,7 +159,8 @@ def refuse_bad(name: str) -> None:
 def _mapping(context: str) -> Any:
     """The loaded rules of a context; they are kept, so that this is quick the second time."""
     cache_path()
-    os.environ.setdefault("CRDS_SERVER_URL", SERVERLESS)
+    if not os.environ.get("CRDS_SERVER_URL"):
+        os.environ["CRDS_SERVER_URL"] = SERVERLESS
     from calwebbd.stages.crds import keep, rules
 
     try:

@@ -218,3 +218,27 @@ def test_an_attempt_says_what_its_references_were(config: Config) -> None:
     found = measure(crds.locate(GAIN, OLD))
     steps = [{"references": {"gain": GAIN, "dark": "N/A", "mask": "/own/mask.fits", "flat": "other.fits"}}]
     assert _sums(steps) == {GAIN: FileSum(found.sha1, found.size)}
+
+
+def test_a_service_that_stops_ends_its_errands(config: Config, double: CrdsServer) -> None:
+    from calwebbd.daemon.alerts import Alerts
+    from calwebbd.daemon.contexts.keeper import Keeper, Returned
+    from calwebbd.daemon.database import open_store
+    from calwebbd.daemon.dispatch import Dispatch, terms
+    from calwebbd.daemon.records import Records
+
+    config.folders.state.mkdir()
+    store = open_store(config.folders.database)
+    dispatch = Dispatch(store, Records(store.connection), terms(config, OLD))
+    posted: list[Returned] = []
+    alerts = Alerts(store.connection, [])
+    keeper = Keeper(config, dispatch, alerts, posted.append, lambda event, **facts: None)
+    double.faults = Faults(slow=60.0)
+    assert keeper.start("refresh")
+    assert not keeper.start("refresh")
+    assert keeper.busy
+    keeper.close()
+    (message,) = posted
+    assert "its process ended with exit code -9" in message.answer["doubt"]
+    alerts.close()
+    store.close()
