@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from calwebbd.queues.groups import Partial
+
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Instrument: TypeAlias = Annotated[str, Meta(pattern="^(?i:nircam|nirspec|niriss|miri|fgs)$")]
@@ -138,12 +140,14 @@ class Watch(Section, frozen=True):
 
 
 class Associations(Section, frozen=True):
-    """hold_seconds : of a complete group; quiet_seconds and hard_seconds : of another (see queues.groups)."""
+    """hold_seconds : of a complete group; quiet_seconds and hard_seconds : of another (see queues.groups);
+    partial : by type, whether and when one is made without those that are missing."""
 
     level3: bool = True
     hold_seconds: Seconds = 5.0
     quiet_seconds: Seconds = 600.0
     hard_seconds: Seconds = 72 * 3600.0
+    partial: dict[str, Partial] = {}
 
 
 class Queue(Section, frozen=True):

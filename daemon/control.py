@@ -46,9 +46,10 @@ import structlog
 from calwebbd.daemon import instance
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.database import open_store
-from calwebbd.daemon.dispatch import Dispatch, terms
+from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.records import Records
+from calwebbd.daemon.terms import terms
 from calwebbd.daemon.workshop import Tell, Workshop
 from calwebbd.queues.migrate import Unfit
 from calwebbd.queues.store import Store

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from calwebbd.daemon import manifest
 from calwebbd.daemon.records import Known, stamp
-from calwebbd.daemon.route import keep
+from calwebbd.daemon.route import POOL, keep
 from calwebbd.stages.associations import Association, load_asn
+from calwebbd.stages.associations.generate import of_candidates
+from calwebbd.stages.associations.pool import read_pool
 from calwebbd.stages.errors import Incomplete, InputError
 from calwebbd.stages.verify import Facts
 
@@ -25,7 +27,8 @@ class Seen:
 
     closed : when it got its content or its name here, whichever was later, s since 1970; its time of
         modification may have come with it from elsewhere
-    asn, awaited : what it holds, if it is an association or a manifest
+    asn, awaited, pool : what it holds, if it is an association, a manifest or a pool (associations by the
+        names of their files)
     """
 
     known: Known
@@ -34,6 +37,7 @@ class Seen:
     asn: Association | None = None
     closed: float | None = None
     awaited: Mapping[Path, str] | None = None
+    pool: Mapping[str, Association] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ def examine(path: Path, before: str, verify: Verify) -> Seen | Refused | None:
     try:
         asn = load_asn(path) if path.suffix == ".json" else None
         awaited = manifest.read(path) if manifest.listing(path.name) else None
-        facts = verify(path) if asn is None and awaited is None else None
+        pool = of_candidates(read_pool(path)) if path.name.endswith(POOL) else None
+        facts = verify(path) if asn is None and awaited is None and pool is None else None
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             found = os.fstat(file.fileno())
@@ -67,10 +72,10 @@ def examine(path: Path, before: str, verify: Verify) -> Seen | Refused | None:
         return _refused(path, before, f"cannot be read: {error.strerror}", growing=False, unread=True)
     if stamp(path) != before:
         return None
-    kind, header = ("manifest" if asn is None else "asn", {})
+    known = Known(path, sha256, "asn" if asn else "pool" if pool is not None else "manifest", {})
     if facts is not None:
-        kind, header = facts.kind, keep(facts.header)
-    return Seen(Known(path, sha256, kind, header), before, found.st_size, asn, found.st_ctime, awaited)
+        known = Known(path, sha256, facts.kind, keep(facts.header))
+    return Seen(known, before, found.st_size, asn, found.st_ctime, awaited, pool)
 
 
 def _refused(path: Path, before: str, reason: str, *, growing: bool, unread: bool = False) -> Refused | None:

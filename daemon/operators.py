@@ -95,6 +95,16 @@ class Reload(Request, frozen=True):
     """Read the configuration again."""
 
 
+class Release(Request, frozen=True):
+    """Make an association's product without the members that are missing."""
+
+    association: str
+
+    @property
+    def subject(self) -> str:
+        return self.association
+
+
 class Note(Request, frozen=True):
     """What an operator did elsewhere: a backup, a replay."""
 
@@ -188,6 +198,18 @@ def _retry(request: Retry, desk: Desk) -> Answer:
 def _priority(request: Priority, desk: Desk) -> Answer:
     desk.store.boost(request.number, request.boost, time.time())
     return {"program": request.number, "priority": request.boost}
+
+
+@carry_out.register
+def _release(request: Release, desk: Desk) -> Answer:
+    names = Ask(desk.store.connection).groups_called(request.association)
+    if len(names) != 1:
+        known = f"may be {', '.join(names)}" if names else "is not known"
+        raise CommandError(f"the association {request.association} {known}")
+    refused = desk.dispatch.release(names[0], time.time())
+    if refused:
+        raise CommandError(f"{names[0]} cannot be released: {refused}")
+    return {"released": names[0], "reason": desk.store.group(names[0]).reason}
 
 
 @carry_out.register

@@ -27,6 +27,8 @@ KEYWORDS = (
     | {keyword for keyword, _ in NAMING.values()}
 )
 
+POOL = "_pool.csv"
+
 #: kinds of files that are taken from a watched folder
 INPUTS = frozenset({"uncal", "rate", "rateints", "cal", "calints"})
 MANIFESTS = (".manifest", ".sha256")
@@ -45,7 +47,7 @@ def wanted(name: str) -> bool:
     """Whether a file of this name is ours to calibrate; hidden and temporary names are not."""
     if name.startswith("."):
         return False
-    if name.endswith(("_asn.json", *MANIFESTS)) or name == "SHA256SUMS":
+    if name.endswith(("_asn.json", POOL, *MANIFESTS)) or name == "SHA256SUMS":
         return True
     return name.endswith(".fits") and split_suffix(name)[2] in INPUTS
 

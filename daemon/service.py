@@ -31,7 +31,7 @@ from calwebbd.daemon.contexts.epochs import Epoch, Epochs
 from calwebbd.daemon.contexts.keeper import Keeper, Returned, found_now
 from calwebbd.daemon.contexts.policy import environment, server_of
 from calwebbd.daemon.database import open_store
-from calwebbd.daemon.dispatch import Dispatch, terms
+from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.inbox import Inbox
 from calwebbd.daemon.outlet import cannot_write
@@ -40,6 +40,7 @@ from calwebbd.daemon.pulse import Pulse
 from calwebbd.daemon.reception import Examined, Reception
 from calwebbd.daemon.records import Records
 from calwebbd.daemon.schedule import Tick, scheduler, set_periods
+from calwebbd.daemon.terms import terms
 from calwebbd.daemon.worker import Runner, Setting, load
 from calwebbd.daemon.workshop import Workshop
 from calwebbd.stages import plugins

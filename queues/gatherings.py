@@ -22,6 +22,12 @@ class Gatherings(Database):
             for member in names:
                 self._do("join_group", gathering=name, name=member, facts="")
 
+    def disband(self, pattern: str, reason: str, now: float) -> None:
+        """Collecting groups whose name matches, with ``*`` and ``?``, go on no more."""
+        with self.transaction():
+            self._do("disband_members", pattern=pattern)
+            self._do("disband", pattern=pattern, reason=reason, now=now)
+
     def join_group(self, group: str, member: str, facts: str, now: float) -> None:
         """A member of a collecting group, not yet satisfied; a list admits nobody else."""
         with self.transaction():

@@ -10,6 +10,8 @@ job that feeds the group is still ours to do: we never time out on our own backl
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,25 @@ class Group:
         return tuple(m for m in self.members if m.value is not None)
 
 
+class Partial(StrEnum):
+    """When a group may go on without those that are missing."""
+
+    QUIET = "after quiet clock"  #: or the hard one, if that ends first
+    HARD = "after hard clock"
+    NEVER = "never"
+
+
 @dataclass(frozen=True)
 class Clocks:
-    """hold_s : of a complete group, since its last change; of another, quiet_s : since its last
-    change, and hard_s : since it was opened, whichever ends first."""
+    """hold_s : of a complete group, since its last change
+    quiet_s, hard_s : of another, since its last change and since it was opened: whichever ends first
+    partial : when a group may go on without those that are missing
+    """
 
     hold_s: float
     quiet_s: float
     hard_s: float
+    partial: Partial = Partial.QUIET
 
 
 @dataclass(frozen=True)
@@ -83,11 +96,18 @@ def judge(group: Group, clocks: Clocks, now: float, *, hurry: bool = False) -> V
         lacking = ", ".join(waiting + failed)
         return Verdict(not lacking, f"{count}, lacks {lacking}" if lacking else count)
     complete = group.complete and not waiting
-    if not complete:
-        count += f"; {group.missing or 'waits for ' + ', '.join(waiting)}"
-    at = min(group.changed_at + clocks.quiet_s, group.opened_at + clocks.hard_s)
     if complete:
-        at = group.changed_at + clocks.hold_s
+        return _when(group.changed_at + clocks.hold_s, now, hurry, count, "it is held")
+    count += f"; {group.missing or 'waits for ' + ', '.join(waiting)}"
+    if clocks.partial is Partial.NEVER:
+        return Verdict(False, f"{count}; it is never made in part")
+    quiet, hard = group.changed_at + clocks.quiet_s, group.opened_at + clocks.hard_s
+    if clocks.partial is Partial.HARD or hard < quiet:
+        return _when(hard, now, hurry, count, "the hard clock runs")
+    return _when(quiet, now, hurry, count, "the quiet clock runs")
+
+
+def _when(at: float, now: float, hurry: bool, count: str, clock: str) -> Verdict:
     if hurry or now >= at:
         return Verdict(True, count)
-    return Verdict(False, f"{count}; {'held for a moment' if complete else 'the quiet clock runs'}", at)
+    return Verdict(False, f"{count}; {clock} until {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}", at)

@@ -11,6 +11,15 @@ WHERE excluded.listed = 1 AND gathering.payload != excluded.payload
 DELETE FROM member WHERE gathering = :name
 AND name NOT IN (SELECT value FROM json_each(:members))
 
+-- name: disband_members
+-- Nobody is awaited any more by groups that collect.
+DELETE FROM member WHERE gathering IN (SELECT name FROM gathering WHERE listed = 0 AND name GLOB :pattern)
+
+-- name: disband
+-- They stay known, for the numbers of their files.
+UPDATE gathering SET state = 'fired', reason = :reason, changed_at = :now
+WHERE listed = 0 AND name GLOB :pattern
+
 -- name: join_group
 -- Seen before: only the facts may be new.
 INSERT INTO member (gathering, name, facts) VALUES (:gathering, :name, :facts)

@@ -3,6 +3,7 @@
 import json
 
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
+from calwebbd.stages.names import split_suffix
 
 
 class Queue(Reader):
@@ -25,6 +26,14 @@ class Queue(Reader):
 
     def refused_paths(self, file: str) -> list[str]:
         return [row["path"] for row in self._all("refused_paths", **asked(file))]
+
+    def groups_called(self, name: str) -> list[str]:
+        """Associations by their name (``image3:jw…``), that of the product, or of a file it makes."""
+        for asked_for in (name, split_suffix(name)[0]):
+            found = [row["name"] for row in self._all("groups_called", name=asked_for)]
+            if found:
+                return found
+        return []
 
     def recipe(self, product: str) -> Answer:
         """What the latest attempt that made a product was asked, and all that it made. Raises Unknown."""

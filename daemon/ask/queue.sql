@@ -22,6 +22,10 @@ SELECT name AS stage, paused AS by, reason, since, probe_at FROM stage WHERE pau
 -- In quarantine, by path or name.
 SELECT path FROM quarantine WHERE path = :path OR (:name != '' AND name = :name) ORDER BY path
 
+-- name: groups_called
+-- By its whole name, or that of its product.
+SELECT name FROM gathering WHERE name = :name OR substr(name, instr(name, ':') + 1) = :name ORDER BY name
+
 -- name: payload_of
 -- What was asked of the job that made this content at this path.
 SELECT job.id, job.payload, activity.id AS activity, activity.code FROM generated

@@ -1,5 +1,6 @@
 """Why is it not there? Why was it made? One answer from all that is on record about a name."""
 
+import json
 from datetime import UTC, datetime
 
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
@@ -66,7 +67,24 @@ class Why(Reader):
         found = {row["name"]: row for row in rows}
         for row in found.values():
             row["members"] = self._all("members_of", name=row["name"])
+            for member in row["members"]:
+                member["state"] = self._state_of(member)
         return list(found.values())
+
+    def _state_of(self, member: Answer) -> str:
+        """Of a member of an association, in words."""
+        if member["present"]:
+            return "is there"
+        if member["failed"]:
+            return f"will not come, {member['failed']}"
+        root = split_suffix(member["name"])[0]
+        for job in self._all("under_way", root=root, pipelines=json.dumps(list(STAGES))):
+            if job["state"] != "done":
+                why = f" ({job['reason']})" if job["reason"] else ""
+                return f"is on its way: {job['pipeline']} is {job['state']}{why}"
+        for refused in self._all("refused_like", pattern=f"{_literal(root)}_*"):
+            return f"{refused['path']} is in quarantine: {refused['reason']}"
+        return "has not come"
 
 
 def _of_files(files: list[Answer], refused: list[Answer]) -> list[tuple[str, str]]:
@@ -106,8 +124,9 @@ def _of_groups(groups: list[Answer]) -> list[tuple[str, str]]:
     told = []
     for group in groups:
         text = f"association {group['name']}: {group['reason'] or group['state']}"
-        lost = [f"{m['name']} will not come, {m['failed']}" for m in group["members"] if m["failed"]]
-        told.append(("waits" if group["state"] == "open" else "fired", "; ".join([text, *lost])))
+        told.append(("waits" if group["state"] == "open" else "fired", text))
+        if group["state"] == "open":
+            told += [("member", f"  {m['name']} {m['state']}") for m in group["members"]]
     return told
 
 

@@ -27,6 +27,15 @@ SELECT name, state, reason, version, opened_at, changed_at FROM gathering WHERE 
 -- Who is there, who is awaited, who will not come.
 SELECT name, value IS NOT NULL AS present, failed FROM member WHERE gathering = :name ORDER BY name
 
+-- name: under_way
+-- What is being made of an exposure, or was to be: the latest job of each pipeline, the latest first.
+SELECT max(id) AS id, stage AS pipeline, state, reason FROM job
+WHERE subject IN (SELECT value || ':' || :root FROM json_each(:pipelines)) GROUP BY stage ORDER BY id DESC
+
+-- name: refused_like
+-- Files of an exposure that cannot be used.
+SELECT path, reason FROM quarantine WHERE name GLOB :pattern ORDER BY at DESC
+
 -- name: decisions_on
 -- Decisions about it, the latest first.
 SELECT at, who, what, subject, why FROM decision WHERE subject LIKE :root ORDER BY id DESC LIMIT 20

@@ -34,6 +34,9 @@ def add(verbs: Verbs, common: Common) -> None:
     priority.set_defaults(
         run=lambda args: _ask(args, "Priority", _prioritized, program=args.program, boost=args.boost)
     )
+    release = _deed(verbs, common, "release", "make an association's product without what is missing")
+    release.add_argument("association", metavar="ASN", help="as `status` names it, or its product")
+    release.set_defaults(run=lambda args: _ask(args, "Release", _released, association=args.association))
     replay = verb(verbs, common, "replay", "make a product again as it was made, and compare")
     replay.add_argument("product", metavar="PRODUCT", help="a path, or a name alone")
     replay.add_argument("--output-dir", type=Path, metavar="DIR", help="keep what is made there")
@@ -202,6 +205,10 @@ def _retried(answer: dict[str, Any]) -> None:
 
 def _prioritized(answer: dict[str, Any]) -> None:
     print(f"program {answer['program']} has priority {answer['priority']:+d}")
+
+
+def _released(answer: dict[str, Any]) -> None:
+    print(f"{answer['released']}: {answer['reason']}")
 
 
 def _dropped(answer: dict[str, Any]) -> None:

@@ -64,6 +64,12 @@ def of_observations(pool: Pool, version_id: str | None = None) -> dict[str, Asso
     return generate(pool, kept, version_id) if kept else {}
 
 
+def of_candidates(pool: Pool) -> dict[str, Association]:
+    """The associations of every candidate that the proposal names; none of what merely could be combined."""
+    kept = [candidate.id for candidate in _by_candidate(pool.rows)]
+    return generate(pool, kept) if kept else {}
+
+
 def missing(association: Association, files: Iterable[Path]) -> list[str]:
     """The members of which none of these files is a product: exposures are compared, not suffixes."""
     there = {split_suffix(path.name)[0] for path in files}

@@ -83,9 +83,10 @@ def test_why_tells_when_a_job_is_tried_again_and_what_waits_for_it(config: Confi
     serve(config)
     answer = ask(config, lambda it: it.why(MOSAIC))
     assert answer["verdict"] == "waits"
+    (group,) = answer["associations"]
     assert answer["because"] == [
-        f"association image3:{MOSAIC.removesuffix('_i2d.fits')}: {reason}"
-        for reason in [answer["associations"][0]["reason"]]
+        f"association {group['name']}: {group['reason']}",
+        f"  {group['members'][0]['name']} is on its way: image2 is ready (copy: there is no paper)",
     ]
     cal = ask(config, lambda it: it.why(fake.name(suffix="cal")))
     assert cal["verdict"] == "ready"

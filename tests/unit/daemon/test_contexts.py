@@ -14,9 +14,10 @@ from calwebbd.daemon.contexts.epochs import Change, Epochs
 from calwebbd.daemon.contexts.impact import impact
 from calwebbd.daemon.contexts.policy import activate, receive
 from calwebbd.daemon.control import Desk, carry_out
-from calwebbd.daemon.dispatch import Dispatch, terms
+from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.records import Records
+from calwebbd.daemon.terms import terms
 from calwebbd.daemon.work import FileSum, Result, work_of
 from calwebbd.queues.job import State
 from calwebbd.stages.crds import rules

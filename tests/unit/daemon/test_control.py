@@ -13,12 +13,13 @@ import pytest
 from calwebbd.daemon import control
 from calwebbd.daemon.config import Config, Crds, Folders
 from calwebbd.daemon.database import open_store
-from calwebbd.daemon.dispatch import Dispatch, terms
+from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.inbox import Inbox
 from calwebbd.daemon.instance import alone
 from calwebbd.daemon.operators import Revive
 from calwebbd.daemon.records import Records
+from calwebbd.daemon.terms import terms
 from calwebbd.queues.job import NewJob, State
 from calwebbd.queues.store import connect
 

@@ -17,9 +17,10 @@ import pytest
 
 from calwebbd.daemon import instance, records, workspace
 from calwebbd.daemon.config import Config, Crds, Folders, Workers
-from calwebbd.daemon.dispatch import Dispatch, Terms
+from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.intake import Seen, examine
 from calwebbd.daemon.records import Records, stamp
+from calwebbd.daemon.terms import Terms
 from calwebbd.daemon.worker import Reply, Running, attempt
 from calwebbd.daemon.workshop import Workshop
 from calwebbd.queues.store import Store, connect

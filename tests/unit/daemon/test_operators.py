@@ -296,3 +296,26 @@ def test_what_is_no_database_is_not_put_back(config: Config, tmp_path: Path) -> 
     with pytest.raises(CommandError, match="does not exist"):
         backup.restore(config.folders.database, tmp_path / "nothing")
     assert status(config)["jobs"] == {}
+
+
+def test_why_tells_what_an_association_waits_for_and_release_makes_it_without(
+    config: Config, say: Callable[..., Any], refuse: Callable[..., str]
+) -> None:
+    for exposure in (1, 2, 3):
+        expose(config, exposure, DO="bug" if exposure == 2 else "", FILTER="F150W")
+    members = [{"expname": fake.name(n, suffix="cal"), "exptype": "science"} for n in (1, 2, 4)]
+    asn = {"asn_type": "image3", "products": [{"name": "mine", "members": members}]}
+    (config.folders.watch[0] / "my_image3_asn.json").write_text(json.dumps(asn))
+    service(config).run(once=True)
+    answer = say("why", "image3:mine")
+    assert answer["verdict"] == "waits"
+    states = {member["name"]: member["state"] for member in answer["associations"][0]["members"]}
+    assert states == {
+        fake.name(1, suffix="cal"): "is there",
+        fake.name(2, suffix="cal"): "will not come, ZeroDivisionError: one by nought",
+        fake.name(4, suffix="cal"): "has not come",
+    }
+    assert "is not known" in refuse("release", "yours")
+    assert say("release", "mine", "--why", "it is late")["released"] == "image3:mine"
+    service(config).run(once=True)
+    assert fake.read(config.folders.output / "mine_i2d.fits")["data"] == "i2d(cal(rate(light)))"

@@ -10,9 +10,10 @@ import pytest
 from calwebbd.daemon import pressure
 from calwebbd.daemon.config import Config, Crds, Folders
 from calwebbd.daemon.database import open_store
-from calwebbd.daemon.dispatch import Dispatch, terms
+from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.pressure import Pressure
 from calwebbd.daemon.records import Records
+from calwebbd.daemon.terms import terms
 from calwebbd.queues.job import NewJob
 
 

@@ -407,3 +407,48 @@ def test_failures_alike_pause_their_stage_until_a_probe_succeeds(config: Config)
     told = [tuple(row) for row in decisions if row["subject"] == "detector1"]
     assert told[:2] == [("pause", "detector1"), ("resume", "detector1")]
     assert jobs["done"] == 1
+
+
+POOL_COLUMNS = (
+    *("filename", "program", "obs_num", "exp_type", "pntgtype", "instrume", "detector", "filter"),
+    *("pupil", "subarray", "targetid", "bkgdtarg", "asn_candidate"),
+)
+
+
+def drop_pool(config: Config, exposures: dict[int, str]) -> None:
+    """Exposures of two observations by their candidates; the second is the background of the first."""
+    lines = ["|".join(POOL_COLUMNS)]
+    for exposure, observation in exposures.items():
+        dark = "T" if observation == "2" else "F"
+        candidates = [(f"o00{observation}", "OBSERVATION"), ("c1000", "BACKGROUND")]
+        row = [fake.name(exposure), "1234", observation, "NRC_IMAGE", "SCIENCE", "NIRCAM", "NRCA1", "F200W"]
+        lines.append("|".join([*row, "CLEAR", "SUB64P", "5", dark, str(candidates)]))
+    (incoming(config) / "jw01234_20261122t000000_pool.csv").write_text("\n".join(lines))
+
+
+def test_a_pool_is_authoritative_for_its_program(config: Config) -> None:
+    fake.expose(incoming(config), 1, text="light")
+    run_once(config)
+    assert MOSAIC in products(config)
+    drop_pool(config, {1: "1", 2: "2"})
+    fake.expose(incoming(config), 2, text="sky", OBSERVTN="002", BKGDTARG=True)
+    run_once(config)
+    cal = fake.read(config.folders.output / fake.name(1, suffix="cal"))["data"]
+    assert cal == "cal(rate(light)+rate(sky))"
+    mosaic = fake.read(config.folders.output / MOSAIC.replace("t001", "t005"))["data"]
+    assert mosaic == f"i2d({cal})"
+    with asking(config.folders.database) as ask:
+        states = {g["name"]: g["reason"] for g in ask.status()["associations"]}
+    assert "tells of its program's associations" in states[f"image3:{MOSAIC.removesuffix('_i2d.fits')}"]
+
+
+def test_an_association_of_one_exposure_is_not_done_twice(config: Config) -> None:
+    fake.expose(incoming(config), 1)
+    run_once(config)
+    members = [{"expname": fake.name(1, suffix="rate"), "exptype": "science"}]
+    product = {"name": fake.name(1).removesuffix("_uncal.fits"), "members": members}
+    asn = {"asn_type": "image2", "asn_id": "o001", "products": [product]}
+    (incoming(config) / "jw01234-o001_image2_00001_asn.json").write_text(json.dumps(asn))
+    run_once(config)
+    with asking(config.folders.database) as ask:
+        assert ask.status()["jobs"]["image2"] == {"done": 1}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calwebbd.queues.groups import Clocks, Group, Member, judge
+from calwebbd.queues.groups import Clocks, Group, Member, Partial, judge
 from calwebbd.queues.job import NewJob
 from calwebbd.queues.store import Store
 
@@ -53,6 +53,24 @@ def test_an_incomplete_group_fires_when_it_has_been_quiet_and_says_what_it_lacks
     part = group(member("a"))
     assert judge(part, CLOCKS, 59.0).at == 60.0
     assert judge(part, CLOCKS, 60.0).reason == "1 of 1 members are there; waits for two"
+
+
+def test_a_group_may_wait_for_the_hard_clock_or_for_ever() -> None:
+    part = group(member("a"))
+    hard = dataclasses.replace(CLOCKS, partial=Partial.HARD)
+    assert judge(part, hard, 99.0).at == 100.0
+    assert judge(part, hard, 100.0).fire
+    never = dataclasses.replace(CLOCKS, partial=Partial.NEVER)
+    verdict = judge(part, never, 1e9, hurry=True)
+    assert (verdict.fire, verdict.at) == (False, None)
+    assert verdict.reason.endswith("waits for two; it is never made in part")
+    assert judge(dataclasses.replace(part, complete=True), never, 52.0).fire
+
+
+def test_a_group_says_which_clock_runs_until_when() -> None:
+    assert judge(group(member("a")), CLOCKS, 59.0).reason.endswith(
+        "the quiet clock runs until 1970-01-01 00:01:00"
+    )
 
 
 def test_a_group_that_is_never_quiet_fires_after_the_hard_clock() -> None:

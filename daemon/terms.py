@@ -1,0 +1,59 @@
+"""What all jobs have in common, as the configuration says."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from calwebbd.daemon.config import Config, Rule
+from calwebbd.daemon.route import estimate_mb
+from calwebbd.queues.groups import Clocks, Partial
+from calwebbd.queues.stages import Breaker
+from calwebbd.stages import plugins
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all jobs put from now on have in common."""
+
+    output: Path
+    context: str
+    code: str
+    budget_mb: int
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    quicklook: bool = False
+    sidecars: bool = False
+    level3: bool = True
+    clocks: Clocks = field(default_factory=lambda: Clocks(hold_s=5.0, quiet_s=600.0, hard_s=72 * 3600.0))
+    partial: Mapping[str, Partial] = field(default_factory=dict)
+    breaker: Breaker = field(default_factory=Breaker)
+    estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
+
+    def clocks_of(self, group: str) -> Clocks:
+        """Of a group by its name, which begins with its type."""
+        kind = self.partial.get(group.partition(":")[0], Partial.QUIET)
+        return replace(self.clocks, partial=kind)
+
+    def rules_for(self, header: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+        """Parameters that the site sets for such exposures, by the name of their rule."""
+        return {rule.name: rule.steps for rule in self.rules if rule.steps and rule.concerns(header)}
+
+
+def terms(config: Config, context: str) -> Terms:
+    """What the configuration says of them."""
+    waits, queue = config.associations, config.queue
+    return Terms(
+        output=config.folders.output,
+        context=context,
+        code=plugins.code(),
+        budget_mb=config.workers.budget_mb,
+        steps=config.steps,
+        rules=config.rules,
+        quicklook=config.products.quicklook,
+        sidecars=config.products.sidecars,
+        level3=waits.level3,
+        clocks=Clocks(waits.hold_seconds, waits.quiet_seconds, waits.hard_seconds),
+        partial=waits.partial,
+        breaker=Breaker(queue.failures, queue.probe_seconds),
+    )
