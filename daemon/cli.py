@@ -13,7 +13,18 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from calwebbd.daemon.commands import ask, asn, calibrate, crds, operate, operations, products, serve, simulate
+from calwebbd.daemon.commands import (
+    ask,
+    asn,
+    calibrate,
+    crds,
+    operate,
+    operations,
+    products,
+    serve,
+    simulate,
+    web,
+)
 from calwebbd.daemon.errors import CommandError
 from calwebbd.stages.errors import CalibrationError, ParameterError
 
@@ -27,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     verbs = main_parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (calibrate, serve, ask, products, operations, operate, asn, crds, simulate):
+    for module in (calibrate, serve, web, ask, products, operations, operate, asn, crds, simulate):
         module.add(verbs, common)
     return main_parser
 

@@ -170,6 +170,19 @@ class Products(Section, frozen=True):
     sidecars: bool = True
 
 
+class Web(Section, frozen=True):
+    """token_file : its first line has to be shown by whoever asks; required unless host is this machine alone
+    names : further names under which the page is reached, as that of a reverse proxy
+    patience_hours : a job that has been ready for longer makes /health say so
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8765
+    token_file: Path | None = None
+    names: tuple[str, ...] = ()
+    patience_hours: Annotated[float, Meta(gt=0)] = 24.0
+
+
 class Log(Section, frozen=True):
     """file : JSON lines beside those on stderr."""
 
@@ -185,6 +198,7 @@ class Config(Section, frozen=True):
     associations: Associations = Associations()
     queue: Queue = Queue()
     products: Products = Products()
+    web: Web = Web()
     log: Log = Log()
     notify: tuple[Notify, ...] = ()
     steps: Steps = {}
@@ -250,6 +264,7 @@ def _absolute(config: Config, base: Path) -> Config:
         config,
         folders=Folders(watch=watch, output=output, state=state),
         crds=replace(config.crds, path=config.crds.path and _resolve(base, config.crds.path)),
+        web=replace(config.web, token_file=config.web.token_file and _resolve(base, config.web.token_file)),
         log=replace(config.log, file=config.log.file and _resolve(base, config.log.file)),
         roots=tuple(replace(root, path=_resolve(base, root.path)) for root in config.roots),
     )

@@ -19,6 +19,7 @@ SAFE = frozenset(
         "log",
         "queue",
         "notify",
+        "web",
     }
     | {"workers.processes", "workers.memory_mb", "workers.timeout_seconds"}
 )

@@ -8,6 +8,7 @@ under way.
 
 import json
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from calwebbd.daemon import control, instance, logs, notify, reload, schedule, watch
+from calwebbd.daemon import control, heartbeat, instance, logs, notify, reload, schedule, watch
 from calwebbd.daemon.alerts import Alerts, instruments_of
 from calwebbd.daemon.config import Config, ConfigError
 from calwebbd.daemon.config import load as load_config
@@ -348,7 +349,10 @@ class Service:
         return self._scanned >= {root.path for root in self._watcher.roots}
 
     def _note(self) -> None:
-        """Write down how the watching goes, for those who ask."""
+        """Write down that we live, and how the watching goes, for those who ask."""
+        beat = heartbeat.told(self._workshop.running)
+        with suppress(sqlite3.OperationalError):  # a full disk: silence tells of that too
+            self._records.set(heartbeat.NAME, json.dumps(beat), time.time())
         audit = self._reception.audit
         if audit.changed:
             audit.changed = False

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calwebbd.daemon.ask.audit import Audit
+from calwebbd.daemon.ask.board import Board
 from calwebbd.daemon.ask.files import Files
 from calwebbd.daemon.ask.operations import Operations
 from calwebbd.daemon.ask.products import Products
@@ -26,7 +27,7 @@ from calwebbd.queues.store import connect
 __all__ = ["Answer", "Ask", "Unknown", "asking"]
 
 
-class Ask(Files, Why, Products, Operations, Queue, WhatIf, Audit):
+class Ask(Files, Why, Products, Operations, Queue, WhatIf, Audit, Board):
     """All questions."""
 
 
