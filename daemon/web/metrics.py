@@ -41,7 +41,7 @@ class Collector:
         oldest = self._ask.oldest_ready()
         age = time.time() - oldest if oldest else 0.0
         yield _gauge("oldest_ready_seconds", "Age of the oldest job that could be begun", value=age)
-        paused = [(1, row["name"], row["paused"]) for row in self._ask.pauses()]
+        paused = [(1, row["stage"], row["by"]) for row in self._ask.pauses()]
         yield _gauge("paused", "Pipelines that are paused", ["pipeline", "by"], paused)
 
     def _attempts(self) -> Iterator[Metric]:

@@ -70,7 +70,7 @@ def health(ask: Ask, config: Config, now: float | None = None) -> dict[str, Any]
     if refreshes and at is not None and now - at > REFRESH_S:
         reasons.append(f"contexts were last refreshed {(now - at) / 86400:.1f} days ago")
     for row in ask.pauses():
-        notes.append(f"{row['name']} is paused by {row['paused']}: {row['reason']}")
+        notes.append(f"{row['stage']} is paused by {row['by']}: {row['reason']}")
     for root in ask.watching().get("roots", []):
         if not root["adds_up"] or str(root["canary"]).startswith("not "):
             notes.append(f"{root['folder']}: canary {root['canary']}, adds up: {root['adds_up']}")

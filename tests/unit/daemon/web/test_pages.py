@@ -2,21 +2,22 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import quote
 
 import fake_calibration as fake
 import pytest
 from starlette.testclient import TestClient
-from web_nights import MOSAIC
+from web_nights import MOSAIC, configuration
 
 from calwebbd.daemon.config import Config
+from calwebbd.daemon.database import open_store
+from calwebbd.daemon.web.app import application
 
 CAL, RAW = fake.name(suffix="cal"), fake.name()
 ASSOCIATION = f"/association/image3%3A{MOSAIC}"
-PAGES = """
-/ /exposures /exposures?begins=jw01234001 /associations /associations?state=fired
-/quarantine /failures /decisions /search /search?q=nrca1 /program/01234 /job/1
-""".split()
+PAGES = ["/", "/exposures", "/exposures?begins=jw01234001", "/associations", "/associations?state=fired"]
+PAGES += ["/quarantine", "/failures", "/decisions", "/search", "/search?q=nrca1", "/program/01234", "/job/1"]
 PAGES += [ASSOCIATION, *(f"/file/{name}" for name in (RAW, CAL, f"{MOSAIC}_i2d.fits", fake.name(4)))]
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 
@@ -136,6 +137,19 @@ def test_an_association_names_its_members(client: TestClient) -> None:
         assert fake.name(exposure, suffix="cal") in text
 
 
+def test_a_pipeline_that_is_paused_is_on_the_overview(client: TestClient, night: Config) -> None:
+    store = open_store(night.folders.database)
+    store.pause("image2", "the moon is full", 1.0)
+    try:
+        text = client.get("/").text
+        assert "image2, by operator" in text
+        assert "the moon is full" in text
+        assert 'calwebbd_paused{by="operator",pipeline="image2"} 1.0' in client.get("/metrics").text
+    finally:
+        store.resume("image2", 2.0)
+        store.close()
+
+
 def test_a_name_is_found_by_any_part_and_the_only_one_at_once(client: TestClient) -> None:
     assert client.get("/search?q=00001_nrca1").text.count(fake.name(1, suffix="rate")) > 0
     answer = client.get(f"/search?q={CAL}", follow_redirects=False)
@@ -160,14 +174,7 @@ def test_pages_of_a_list_that_are_none_are_the_first(client: TestClient, page: s
     assert client.get(f"/exposures?page={quote(page)}").status_code == 200
 
 
-def test_without_any_service_the_page_says_so(tmp_path: object, night: Config) -> None:
-    from pathlib import Path
-
-    from web_nights import configuration
-
-    from calwebbd.daemon.web.app import application
-
-    assert isinstance(tmp_path, Path)
+def test_without_any_service_the_page_says_so(tmp_path: Path) -> None:
     client = TestClient(application(configuration(tmp_path)), base_url="http://127.0.0.1")
     answer = client.get("/")
     assert answer.status_code == 503
