@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-from agreement import ATOL, RTOL, Agreement, of_arrays, total
+from agreement import ATOL, RTOL, Agreement, of_arrays, of_catalogues, total
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import QTable
 
 
 def test_equal_arrays_agree_to_the_last_bit() -> None:
@@ -41,3 +46,20 @@ def test_another_shape_differs_wholly() -> None:
 def test_one_pixel_in_a_million_may_fall_otherwise() -> None:
     assert total([Agreement(999_999), Agreement(1, over=1)]).good
     assert not total([Agreement(999_998), Agreement(1, over=1)]).good
+
+
+def catalogue(folder: Path, name: str, ra: list[float], flux: list[float]) -> Path:
+    path = folder / name
+    places = SkyCoord(ra * u.arcsec, np.zeros(len(ra)) * u.deg)
+    QTable({"sky_centroid": places, "flux": flux * u.Jy}).write(path)
+    return path
+
+
+def test_sources_are_compared_with_those_at_their_place_whatever_their_order(tmp_path: Path) -> None:
+    one = catalogue(tmp_path, "a.ecsv", [0.0, 1.0, 2.0], [1.0, 2.0, 3.0])
+    same = catalogue(tmp_path, "b.ecsv", [2.0, 0.0, 1.0], [3.0, 1.0, 2.0])
+    assert total(of_catalogues(one, same).values()) == Agreement(6)
+    other = catalogue(tmp_path, "c.ecsv", [0.0, 1.0, 2.4, 5.0], [1.0, 2.1, 3.0, 1.0])
+    found = of_catalogues(one, other)
+    assert found["sources"].over == 3  # one of theirs, two of ours
+    assert found["flux"] == Agreement(2, over=1)

@@ -134,9 +134,11 @@ def test_an_association_names_its_products_and_their_groups(
     assert key is not None
     file = tmp_path / "mine_image3_asn.json"
     write_asn(make_asn(key, [p.name for p in cals]), file)
-    (outcome,) = process(file, output_dir=tmp_path)
+    (outcome,) = process(file, output_dir=tmp_path, save_steps=True)
     assert outcome.name == load_asn(file).products[0].name
     assert outcome.inputs == tuple(cals)
+    assert list(tmp_path.glob("*_resample.fits"))
+    assert not list(tmp_path.glob("*_source_catalog.fits"))  # it leaves the mosaic as it is
 
 
 def _raise(error: Exception) -> None:
@@ -185,6 +187,7 @@ def test_members_that_are_not_science_are_known_by_their_role(tmp_path: Path) ->
     pipeline, (task,) = tasks_of(tmp_path / "a_asn.json", None)
     assert pipeline.name == "image2"
     assert task.science == (tmp_path / "0_rate.fits",)
+    assert task.files == tuple(tmp_path / f"{n}_rate.fits" for n in range(4))
     assert task.others == {
         "background": [tmp_path / "1_rate.fits", tmp_path / "2_rate.fits"],
         "sourcecat": [tmp_path / "3_rate.fits"],
