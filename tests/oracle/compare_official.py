@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -166,7 +167,9 @@ def our_name(name: str, members: dict[str, list[str]]) -> str:
 
 def suffix_of(name: str) -> str:
     """The suffix, of a product or of a step: ``ramp_fit``, and ``ramp_fitints`` by integration."""
-    if whole := split_suffix(name)[2]:
+    if whole := split_suffix(name)[2] or next(
+        (each for each in ("segm", "wfscmb") if f"_{each}" in name), ""
+    ):
         return whole
     stem = name.removesuffix(".fits")
     plain = stem.removesuffix("ints")
@@ -229,16 +232,17 @@ def main() -> int:
     option("--contexts", nargs="+", choices=list(CONTEXTS), help="default: those of the campaign")
     option("--seeds", nargs="+", type=int, default=[1], metavar="N")
     option("--keep", type=Path, metavar="DIR", help="leave all files in this new folder")
-    option("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    option("--write", nargs="?", const=PAGE, type=Path, metavar="PAGE", help=f"default: {PAGE.name}")
+    option("--title", default="Comparison with the official package", help="of the page")
     args = parser.parse_args()
     findings = Findings()
     with tempfile.TemporaryDirectory(prefix="calwebbd-oracle-") as scratch:
         for campaign in _wanted(args.campaigns, args.cases, args.contexts):
             compare(campaign, args.seeds, args.keep or Path(scratch), findings, bool(args.keep))
-    text = page(findings, args.seeds)
+    text = page(findings, args.seeds, args.title, shlex.join(sys.argv[1:]))
     print(text)
     if args.write:
-        PAGE.write_text(text)
+        args.write.write_text(text)
     return 0 if findings.good else 1
 
 

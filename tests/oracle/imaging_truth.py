@@ -212,7 +212,7 @@ def draw(mosaics: Sequence[Array], path: Path) -> None:
 
     low, high = np.nanpercentile(mosaics[0], (1, 99.7))
     pieces = [coloured(np.clip(each, low, high))[::-1] for each in mosaics]
-    Image.fromarray(np.concatenate(pieces, axis=1)).save(path)
+    Image.fromarray(np.concatenate(pieces, axis=1)).quantize(64).save(path, optimize=True)
 
 
 def main() -> int:
@@ -249,7 +249,40 @@ calwebbd {ours} and jwst {official} combine the same files: four simulated dithe
 that stage 1 has not found are added to each image, and a satellite crosses the second exposure.
 Made by `python tests/oracle/imaging_truth.py --write`.
 """
-TAIL = ""
+TAIL = """
+![The mosaic in F200W without outlier_detection, and with it](pictures/trail.png)
+
+The mosaic in F200W without outlier_detection, and with it. What stays of the trail, at the right edge,
+only one exposure has seen.
+
+## How to read it
+
+Stars stand alone, by 20 pixels, and inside of the mosaic; flux and place are of those of S/N > 20, scatter is
+half the range that holds the central 68 %. Photons: what the flux error allows (width of the image / S/N).
+
+What stars are off by in flux is not noise. The row *without noise* has the same stars, dithers and
+references, and no photon, read, bias or cosmic-ray noise at all: fluxes have the same bias and scatter, star
+by star. Circles of 1.9 pixels, which hold 70 % of the light, lie on images with 2.2 pixels to the width of a
+star, sampled at four places: how much of the light falls into a circle depends by 1 % on where in its pixel
+a star stands. Of hundreds of stars on a grid, without noise, the median is -0.3 % in F200W and +0.3 % in
+F444W; count rates of the exposures are right to 0.1 %. Nor is it calwebbd's doing: the official package finds
+the same fluxes.
+
+Places: without noise their scatter is 1 to 2 times the photon limit, again by sampling. With it, most of
+the rest is the turn that alignment by some 20 stars leaves from one exposure to another, of a few
+thousandths of a degree: without a linear map between truth and catalogue, 25.1 and 19.9 become 11.4 and 9.4
+in F200W. In F444W it is cosmic rays left in segments, whose moments the places are: Gaussians fitted to
+the same stars scatter by 6.9 and 9.2. The limit itself is too low by up to 1.5, as ERR of a mosaic leaves
+out that drizzled pixels share their noise (Fruchter & Hook 2002, [doi:10.1086/338393](https://doi.org/10.1086/338393), section 7).
+
+Trail and cosmic rays are counted where they are brighter than 5 ERR. Those that are not flagged lie close to
+that limit (the step's own is 5 ERR too, and more on the flanks of stars), or where no other exposure looks.
+Flagged beside are pixels to which less than 0.1 ERR has been added.
+
+Pixels touched are those that differ by more than 5 ERR from a mosaic of the same files before anything was
+added, when outlier_detection is skipped; before and after are half the range that holds the central 68 % of
+their differences from that mosaic.
+"""
 
 
 if __name__ == "__main__":
