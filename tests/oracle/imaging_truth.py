@@ -273,7 +273,8 @@ the rest is the turn that alignment by some 20 stars leaves from one exposure to
 thousandths of a degree: without a linear map between truth and catalogue, 25.1 and 19.9 become 11.4 and 9.4
 in F200W. In F444W it is cosmic rays left in segments, whose moments the places are: Gaussians fitted to
 the same stars scatter by 6.9 and 9.2. The limit itself is too low by up to 1.5, as ERR of a mosaic leaves
-out that drizzled pixels share their noise (Fruchter & Hook 2002, [doi:10.1086/338393](https://doi.org/10.1086/338393), section 7).
+out that drizzled pixels share their noise (Fruchter & Hook 2002,
+[doi:10.1086/338393](https://doi.org/10.1086/338393)).
 
 Trail and cosmic rays are counted where they are brighter than 5 ERR. Those that are not flagged lie close to
 that limit (the step's own is 5 ERR too, and more on the flanks of stars), or where no other exposure looks.
