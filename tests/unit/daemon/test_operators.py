@@ -252,9 +252,12 @@ def test_what_was_recorded_counts_not_what_lies_there_now(config: Config, say: C
     assert say("replay", fake.name(suffix="rate"))["verdict"] == "identical"
 
 
-def image(path: Path, value: float, date: str = "2026") -> Path:
+def image(path: Path, value: float, date: str = "2026", wcs: str = "here") -> Path:
     sci = fits.ImageHDU(np.full((2, 2), value, np.float32), name="SCI")
-    fits.HDUList([fits.PrimaryHDU(header=fits.Header({"DATE": date})), sci]).writeto(path)
+    tree = np.frombuffer(f"meta:\n  date: {date}\n  wcs: {wcs}\n".encode(), np.uint8)
+    column = fits.Column("ASDF_METADATA", f"{tree.size}B", array=tree[np.newaxis])
+    asdf = fits.BinTableHDU.from_columns([column], name="ASDF")
+    fits.HDUList([fits.PrimaryHDU(header=fits.Header({"DATE": date})), sci, asdf]).writeto(path)
     return path
 
 
@@ -262,6 +265,8 @@ def test_images_are_the_same_if_only_their_dates_differ(tmp_path: Path) -> None:
     one = image(tmp_path / "1.fits", 1.0)
     assert replay.differences(one, image(tmp_path / "2.fits", 1.0, "2027")) == []
     assert any("differ" in line for line in replay.differences(one, image(tmp_path / "3.fits", 2.0)))
+    (other,) = replay.differences(one, image(tmp_path / "4.fits", 1.0, wcs="there"))
+    assert other.startswith("the ASDF extension")
 
 
 def test_a_backup_beside_the_running_service_is_whole_and_can_be_put_back(
