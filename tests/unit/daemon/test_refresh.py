@@ -224,8 +224,9 @@ def test_a_service_that_stops_ends_its_errands(config: Config, double: CrdsServe
     from calwebbd.daemon.alerts import Alerts
     from calwebbd.daemon.contexts.keeper import Keeper, Returned
     from calwebbd.daemon.database import open_store
-    from calwebbd.daemon.dispatch import Dispatch, terms
+    from calwebbd.daemon.dispatch import Dispatch
     from calwebbd.daemon.records import Records
+    from calwebbd.daemon.terms import terms
 
     config.folders.state.mkdir()
     store = open_store(config.folders.database)
