@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,6 +20,20 @@ from calwebbd.daemon.web import api, holdings, pages
 from calwebbd.daemon.web.desk import HERE, Desk, Unready, desk_of
 from calwebbd.daemon.web.guard import COOKIE, SESSION_S, Guard
 
+
+class Anything(Convertor[str]):
+    """Names of files may hold whatever they like, lines and slashes too."""
+
+    regex = r"[\s\S]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any", Anything())
 PENALTY_S = 1.0  #: before a wrong token is told to be one
 LARGEST_FORM = 4096  #: bytes
 _log = structlog.get_logger(__name__)
@@ -30,12 +45,12 @@ def application(config: Config, host: str = "127.0.0.1", token: str | None = Non
         Route("/", pages.overview),
         Route("/exposures", pages.exposures),
         Route("/associations", pages.associations),
-        Route("/association/{name:path}", pages.association),
+        Route("/association/{name:any}", pages.association),
         Route("/quarantine", pages.quarantine),
         Route("/failures", pages.failures),
         Route("/decisions", pages.decisions),
         Route("/search", pages.search),
-        Route("/file/{name:path}", pages.file),
+        Route("/file/{name:any}", pages.file),
         Route("/job/{id:int}", pages.job),
         Route("/program/{number}", pages.program),
         Route("/preview/{sha256}.png", preview),
@@ -43,7 +58,7 @@ def application(config: Config, host: str = "127.0.0.1", token: str | None = Non
         Route("/metrics", api.metrics),
         Route("/health", api.health),
         Route("/api/{question}", api.answer),
-        Route("/api/{question}/{name:path}", api.answer),
+        Route("/api/{question}/{name:any}", api.answer),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
     handlers: dict[type[Exception] | int, Callable[..., Response]] = {
