@@ -64,10 +64,15 @@ def plan(root: Path = Path("/"), given: Path | None = None, program: Path | None
     source = here if here.exists() else given or SOURCE / "calwebbd.toml"
     settings = configuration.load(source)
     units, extra = root / "etc/systemd/system", root / "etc/systemd/system/calwebbd.service.d"
-    unit = _text("calwebbd.service").replace("/usr/bin/env calwebbd", str(program))
+    unit, page = (
+        _text(name).replace("/usr/bin/env calwebbd", str(program))
+        for name in ("calwebbd.service", "calwebbd-web.service")
+    )
     return [
         File(units / "calwebbd.service", unit),
         File(extra / "10-folders.conf", _folders(settings)),
+        File(units / "calwebbd-web.service", page),
+        File(units / "calwebbd-web.service.d" / "10-folders.conf", _state(settings)),
         File(extra / "20-resources.conf", _text("resources.conf"), kept=True),
         File(extra / "30-journal.conf", _text("journal.conf"), kept=True),
         File(root / "etc/systemd/journald@calwebbd.conf", _text("journald@calwebbd.conf"), kept=True),
@@ -92,6 +97,12 @@ def _folders(config: Config) -> str:
     written = [folders.output, folders.state, *([config.log.file.parent] if config.log.file else [])]
     lines += [f"ReadWritePaths=-{_quoted(path)}" for path in dict.fromkeys(written)]
     return "\n".join(lines) + "\n"
+
+
+def _state(config: Config) -> str:
+    """The page reads everything, and writes only what readers of the database share beside it."""
+    lines = ["# Of the configuration, by calwebbd install: run it again when folders change.", "[Service]"]
+    return "\n".join([*lines, f"ReadWritePaths=-{_quoted(config.folders.state)}"]) + "\n"
 
 
 def _own(config: Config) -> str:

@@ -57,6 +57,11 @@ class Board(Reader):
             found[row["slot"]][row["stage"]] = row["n"]
         return found
 
+    def first_ended(self, since: float) -> float | None:
+        """When the first attempt since then ended well."""
+        found: float | None = self._all("first_ended", since=since)[0]["at"]
+        return found
+
     def delays(self, since: float, n: int = 1000) -> list[Answer]:
         """Of the latest attempts that ended well: when, its stage, seconds of waiting and of computing."""
         begun = self._all("begun")[0]["at"] or 0.0

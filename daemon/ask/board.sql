@@ -49,6 +49,10 @@ JOIN activity ON activity.id = latest.id JOIN job ON job.id = activity.job ORDER
 SELECT CAST((ended - :since) / :width AS INTEGER) AS slot, stage, count(*) AS n FROM activity
 WHERE ended >= :since AND ended < :until AND outcome = 'complete' GROUP BY slot, stage
 
+-- name: first_ended
+-- When the first attempt since then ended well.
+SELECT min(ended) AS at FROM activity WHERE ended >= :since AND outcome = 'complete'
+
 -- name: delays
 -- Of the latest attempts that ended well: from when its last input was there, or it was asked for, to the
 -- beginning; and computing.
@@ -113,11 +117,11 @@ JOIN file ON file.path = page.path JOIN entity ON entity.id = file.entity ORDER 
 -- Those whose name begins so, in order of their names.
 SELECT file.path, file.name, file.entity AS sha256, file.note, file.at, entity.kind, entity.size, entity.header
 FROM file JOIN entity ON entity.id = file.entity
-WHERE file.name GLOB :pattern AND file.origin = 'input' ORDER BY file.name LIMIT :n OFFSET :skip
+WHERE file.name GLOB :pattern AND +file.origin = 'input' ORDER BY file.name LIMIT :n OFFSET :skip
 
 -- name: inputs_like_count
 -- How many.
-SELECT count(*) AS n FROM file WHERE name GLOB :pattern AND origin = 'input'
+SELECT count(*) AS n FROM file WHERE name GLOB :pattern AND +origin = 'input'
 
 -- name: state_of
 -- The job that matters most of those that take this content.

@@ -13,7 +13,9 @@ from calwebbd.daemon.web.desk import Desk, Paging, desk_of, page_of
 from calwebbd.daemon.web.show import href
 from calwebbd.queues.groups import Clocks, Group, Member, judge
 
-HOURS = 24
+SLOTS = 24  #: of plots
+WIDTHS = {60.0: "minute", 300.0: "five minutes", 3600.0: "hour"}  #: s
+LONGEST = max(WIDTHS)
 STAGES = (1, 2, 3)
 NAMES = ("stage 1", "stage 2", "stage 3")
 
@@ -33,27 +35,27 @@ def overview(request: Request) -> Response:
 
 
 def _plots(desk: Desk) -> dict[str, Any]:
-    """Of the last day, by the hour: what was made, and how long it took."""
-    width = 3600.0
-    since = (time.time() // width - HOURS + 1) * width
+    """What was made, and how long it took: of the last day, or of less where there is no more."""
+    now = time.time()
     with desk.ask() as ask:
-        made, delays = ask.throughput(since, width, HOURS), ask.delays(since)
-    labels = [time.strftime("%H:00", time.gmtime(since + i * width)) for i in range(HOURS)]
+        age = now - (ask.first_ended(now - SLOTS * LONGEST) or now)
+        width = next((each for each in WIDTHS if age < (SLOTS - 1) * each), LONGEST)
+        since = (now // width - SLOTS + 1) * width
+        made, delays = ask.throughput(since, width, SLOTS), ask.delays(since)
+    labels = [time.strftime("%H:%M", time.gmtime(since + i * width)) for i in range(SLOTS)]
     slots = [[slot.get(stage, 0) for stage in STAGES] for slot in made]
-    medians: list[list[float | None]] = [[None] * HOURS for _ in range(2)]
-    for hour in range(HOURS):
-        rows = [row for row in delays if int((row["ended"] - since) // width) == hour]
+    medians: list[list[float | None]] = [[None] * SLOTS for _ in range(2)]
+    for i in range(SLOTS):
+        rows = [row for row in delays if int((row["ended"] - since) // width) == i]
         for k, what in enumerate(("wait", "compute")):
-            medians[k][hour] = spread([row[what] for row in rows])[0] if rows else None
-    tables = [
-        (label, sum(slot), *(m[i] for m in medians))
-        for i, (label, slot) in enumerate(zip(labels, slots, strict=True))
-    ]
+            medians[k][i] = spread([row[what] for row in rows])[0] if rows else None
+    table = [(labels[i], sum(slot), medians[0][i], medians[1][i]) for i, slot in enumerate(slots)]
+    per = WIDTHS[width]
     return {
-        "throughput": svg.bars(slots, NAMES, labels, "Products made, by the hour (UTC)", "products an hour"),
-        "latency": svg.lines(medians, labels, "Median waiting and computing, by the hour (UTC)", "s"),
-        "table": [row for row in tables if row[1]],
-    }  # fmt: skip
+        "throughput": svg.bars(slots, NAMES, labels, f"Products per {per} (UTC)", f"products per {per}"),
+        "latency": svg.lines(medians, labels, f"Median waiting and computing per {per} (UTC)", "s"),
+        "table": [row for row in table if row[1]],
+    }
 
 
 def exposures(request: Request) -> Response:

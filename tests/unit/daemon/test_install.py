@@ -28,7 +28,7 @@ def given(tmp_path: Path) -> Path:
 
 def write(root: Path, given: Path) -> dict[str, str]:
     files = install.plan(root, given, PROGRAM)
-    fates = {file.path.name: file.fate for file in files}
+    fates = {f"{file.path.parent.name}/{file.path.name}": file.fate for file in files}
     for file in files:
         file.write()
     return fates
@@ -39,6 +39,14 @@ def test_the_unit_runs_the_program_of_this_environment(tmp_path: Path, given: Pa
     unit = (tmp_path / "root/etc/systemd/system/calwebbd.service").read_text()
     assert f"ExecStart={PROGRAM} run --config" in unit
     assert "/usr/bin/env" not in unit
+
+
+def test_the_page_may_write_beside_the_database_alone(tmp_path: Path, given: Path) -> None:
+    write(tmp_path / "root", given)
+    units = tmp_path / "root/etc/systemd/system"
+    assert f"ExecStart={PROGRAM} web --config" in (units / "calwebbd-web.service").read_text()
+    text = (units / "calwebbd-web.service.d/10-folders.conf").read_text()
+    assert re.findall("ReadWritePaths=(.*)", text) == ['-"/var/lib/calwebbd"']
 
 
 def test_it_waits_for_the_folders_and_may_write_to_products_alone(tmp_path: Path, given: Path) -> None:
@@ -56,8 +64,8 @@ def test_writing_again_changes_nothing_and_keeps_what_an_operator_wrote(tmp_path
     own = root / "etc/calwebbd/calwebbd.toml"
     own.write_text(CONFIG.replace("/data/out", "/data/products"))
     fates = write(root, given)
-    assert fates["calwebbd.toml"] == install.KEPT
-    assert fates["10-folders.conf"] == install.WRITTEN
+    assert fates["calwebbd/calwebbd.toml"] == install.KEPT
+    assert fates["calwebbd.service.d/10-folders.conf"] == install.WRITTEN
     assert "/data/products" in (root / "etc/systemd/system/calwebbd.service.d/10-folders.conf").read_text()
 
 

@@ -1,4 +1,4 @@
-"""The unit: systemd understands all of it, and it is well confined."""
+"""The units: systemd understands all of them, and they are well confined."""
 
 import re
 import shutil
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).resolve().parents[3] / "systemd" / "calwebbd.service"
+FOLDER = Path(__file__).resolve().parents[3] / "systemd"
+UNIT = FOLDER / "calwebbd.service"
+UNITS = ("calwebbd.service", "calwebbd-web.service")
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
@@ -19,15 +21,17 @@ def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @needs_systemd
-def test_systemd_knows_every_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_knows_every_key(unit: str) -> None:
     """It only warns of unknown ones, so that a silent answer is the one to ask for."""
-    answer = analyze("verify", str(UNIT))
+    answer = analyze("verify", str(FOLDER / unit))
     assert (answer.stderr, answer.returncode) == ("", 0)
 
 
 @needs_systemd
-def test_exposure_is_at_most_1_5() -> None:
-    answer = analyze("security", "--offline=true", str(UNIT))
+@pytest.mark.parametrize("unit", UNITS)
+def test_exposure_is_at_most_1_5(unit: str) -> None:
+    answer = analyze("security", "--offline=true", str(FOLDER / unit))
     score = re.search(r"exposure level for \S+ (\d+\.\d+)", answer.stdout)
     assert score is not None, answer
     assert float(score[1]) <= 1.5
