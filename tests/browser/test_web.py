@@ -250,9 +250,9 @@ def test_everything_can_be_reached_by_the_keyboard_and_is_seen_when_it_is(
 
 def test_names_that_mean_harm_are_shown_and_do_none(desktop: Chrome, site: Site) -> None:
     desktop.get(f"{site.url}/quarantine")
-    assert "<script>document.title='harm'_uncal.fits" in desktop.page_source.replace(
-        "&lt;", "<"
-    ).replace("&gt;", ">")
+    assert "<script>document.title='harm'_uncal.fits" in desktop.page_source.replace("&lt;", "<").replace(
+        "&gt;", ">"
+    )
     for link in [e.get_attribute("href") for e in desktop.find_elements("css selector", "tbody th a")]:
         desktop.get(link)
         assert "harm" not in desktop.title.partition("<")[0]
