@@ -114,7 +114,9 @@ class Bench:
             for _ in range(self.runs + (not self.first)):
                 theirs.append(there.ask("run", output_dir=self.folder / "theirs", steps=steps, **request))
                 ours.append(here.ask("run", output_dir=self.folder / "ours", **request))
-        self.rows += _rows(pipeline, what, theirs[-self.runs :], ours[-self.runs :])
+        rows = list(_rows(pipeline, what, theirs[-self.runs :], ours[-self.runs :]))
+        print(*rows, sep="\n", file=sys.stderr)  # should a later case fail
+        self.rows += rows
 
     def _made(self, crds: Path, pipeline: str, file: Path, suffix: str) -> Path:
         """A product of ours, made if it is not there."""
