@@ -40,9 +40,10 @@ from calwebbd.daemon.pressure import Pressure
 from calwebbd.daemon.pulse import Pulse
 from calwebbd.daemon.reception import Examined, Reception
 from calwebbd.daemon.records import Records
+from calwebbd.daemon.runner import Runner
 from calwebbd.daemon.schedule import Tick, scheduler, set_periods
 from calwebbd.daemon.terms import terms
-from calwebbd.daemon.worker import Runner, Setting, load
+from calwebbd.daemon.worker import Setting, load
 from calwebbd.daemon.workshop import Workshop
 from calwebbd.stages import plugins
 from calwebbd.stages.errors import ReferenceMissing

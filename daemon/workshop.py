@@ -9,9 +9,10 @@ from collections.abc import Callable
 from calwebbd.daemon import instance, sidecar, workspace
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.daemon.runner import Runner, Running
 from calwebbd.daemon.schedule import LEASE_S
 from calwebbd.daemon.work import Result, encode, result_of, work_of
-from calwebbd.daemon.worker import Reply, Runner, Running
+from calwebbd.daemon.worker import Reply
 from calwebbd.queues.job import Job, State
 from calwebbd.queues.retry import Failure
 from calwebbd.queues.store import Stale

@@ -20,8 +20,9 @@ from calwebbd.daemon.config import Config, Crds, Folders, Workers
 from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.intake import Seen, examine
 from calwebbd.daemon.records import Records, stamp
+from calwebbd.daemon.runner import Running
 from calwebbd.daemon.terms import Terms
-from calwebbd.daemon.worker import Reply, Running, attempt
+from calwebbd.daemon.worker import Reply, attempt
 from calwebbd.daemon.workshop import Workshop
 from calwebbd.queues.store import Store, connect
 

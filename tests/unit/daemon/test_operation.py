@@ -162,7 +162,7 @@ def test_the_loop_does_not_wait_for_a_worker_to_be_born(
 ) -> None:
     """The fork server takes its time; files are heard of meanwhile."""
     gate = threading.Event()
-    monkeypatch.setattr("calwebbd.daemon.worker._start", _held_by(gate))
+    monkeypatch.setattr("calwebbd.daemon.runner._start", _held_by(gate))
     live = started(config)
     fake.expose(config.folders.watch[0], 1)
     live.hears("started")
@@ -174,9 +174,9 @@ def test_the_loop_does_not_wait_for_a_worker_to_be_born(
 
 
 def _held_by(gate: threading.Event) -> Callable[..., None]:
-    from calwebbd.daemon import worker
+    from calwebbd.daemon import runner
 
-    real = worker._start
+    real = runner._start
 
     def start(*arguments: Any) -> None:
         assert gate.wait(timeout=30.0)
@@ -188,9 +188,9 @@ def _held_by(gate: threading.Event) -> Callable[..., None]:
 def test_a_worker_that_cannot_be_started_is_tried_again(
     config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from calwebbd.daemon import worker
+    from calwebbd.daemon import runner
 
-    real, tries = worker._start, []
+    real, tries = runner._start, []
 
     def start(process: Any, channel: Any) -> None:
         tries.append(process)
@@ -199,7 +199,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again(
             raise ConnectionResetError("the fork server has died")
         real(process, channel)
 
-    monkeypatch.setattr(worker, "_start", start)
+    monkeypatch.setattr(runner, "_start", start)
     live = started(config)
     fake.expose(config.folders.watch[0])
     assert "cannot be started" in live.hears("failed", failure="lost")["reason"]
