@@ -108,10 +108,10 @@ class Bench:
         theirs, ours = [], []
         steps = [step.name for step in pipelines.load(pipeline).steps]
         request = {"pipeline": pipeline, "file": file}
-        for who in ("theirs", "ours"):
-            shutil.rmtree(self.folder / who, ignore_errors=True)
         with self._official(variables, pipeline) as there, self._our(variables, pipeline) as here:
             for _ in range(self.runs + (not self.first)):
+                for who in ("theirs", "ours"):  # to replace a file waits for the disk
+                    shutil.rmtree(self.folder / who, ignore_errors=True)
                 theirs.append(there.ask("run", output_dir=self.folder / "theirs", steps=steps, **request))
                 ours.append(here.ask("run", output_dir=self.folder / "ours", **request))
         rows = list(_rows(pipeline, what, theirs[-self.runs :], ours[-self.runs :]))
