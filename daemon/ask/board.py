@@ -135,12 +135,18 @@ class Board(Reader):
         }
 
     def program(self, number: str) -> dict[str, dict[str, int]]:
-        """Of each observation of a program: files by kind. `number` has five digits."""
+        """Of each observation of a program, "" for what is of several: files by kind, as their names tell.
+
+        number : five digits
+        """
         found: dict[str, dict[str, int]] = {}
-        for row in self._all("observations", pattern=f"jw{number}*"):
-            observation = row["observation"] if row["observation"].isdigit() else ""
-            kinds = found.setdefault(observation, {})
-            kinds[row["kind"]] = kinds.get(row["kind"], 0) + row["n"]
+        for row in self._all("names_of", pattern=f"jw{number}*"):
+            name: str = row["name"]
+            if name.endswith((".fits", ".ecsv")):
+                observation = name[7:10] if name[7:10].isdecimal() else ""
+                kind = name.rpartition(".")[0].rpartition("_")[2]
+                kinds = found.setdefault(observation, {})
+                kinds[kind] = kinds.get(kind, 0) + 1
         return dict(sorted(found.items()))
 
     def header(self, sha256: str) -> dict[str, Any]:

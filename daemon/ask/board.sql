@@ -149,11 +149,9 @@ SELECT DISTINCT name FROM quarantine WHERE name LIKE :part ESCAPE '\' ORDER BY n
 -- By any part of the name.
 SELECT name, state FROM gathering WHERE name LIKE :part ESCAPE '\' ORDER BY name LIMIT :n
 
--- name: observations
--- Of one program, by what was made of each.
-SELECT substr(file.name, 8, 3) AS observation, entity.kind, count(*) AS n
-FROM file JOIN entity ON entity.id = file.entity
-WHERE file.name GLOB :pattern AND file.origin != 'alias' GROUP BY observation, entity.kind
+-- name: names_of
+-- Of one program; read from the index alone.
+SELECT name FROM file WHERE name GLOB :pattern
 
 -- name: header_of
 -- Keywords that were catalogued.
