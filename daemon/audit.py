@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from calwebbd.daemon.watch import EVENTS, Scanned
+from calwebbd.daemon.sightings import EVENTS, Scanned
 
 IN_HAND = "in hand"
 STANDINGS = ("catalogued", "aliases", "quarantined", IN_HAND)

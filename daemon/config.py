@@ -129,7 +129,7 @@ class Workers(Section, frozen=True):
 class Watch(Section, frozen=True):
     """settle_seconds : a file is looked at when its size and time stand still so long;
     patience_seconds : an incomplete file is quarantined when it has not grown for so long;
-    rescan_seconds : between scans, poll_seconds of folders without events; canary : see daemon.watch
+    rescan_seconds : between scans, poll_seconds of folders without events; canary : see daemon.canary
     """
 
     settle_seconds: Seconds = 2.0

@@ -14,7 +14,7 @@ from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.daemon.intake import Refused, Seen, Verify, examine
 from calwebbd.daemon.manifest import listing
 from calwebbd.daemon.settle import Due, Settling
-from calwebbd.daemon.watch import Found, Hint
+from calwebbd.daemon.sightings import Found, Hint
 
 Tell = Callable[..., None]
 

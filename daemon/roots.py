@@ -1,7 +1,8 @@
-"""Which files of a watched folder are ours to calibrate, by their names: pure."""
+"""Which files of a watched folder are ours to calibrate, by their names."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -51,6 +52,33 @@ def owner(roots: Sequence[Root], path: Path) -> Root | None:
         return None
     root = max(inside, key=lambda root: len(root.path.parts))
     return root if root.recursive or root.path == path.parent else None
+
+
+@dataclass
+class Territory:
+    """All watched folders together. Threads read it while it changes: each field is replaced as a whole.
+
+    excluded : folders below them of which nothing is taken
+    canaries : whether scans begin with one
+    """
+
+    roots: tuple[Root, ...]
+    excluded: frozenset[Path] = frozenset()
+    canaries: bool = True
+
+    def wants(self, path: Path) -> bool:
+        """Whether scans would take this file, as far as its name and folders tell."""
+        root = owner(self.roots, path)
+        if root is None or refusal(root, path.name) or not self.excluded.isdisjoint(path.parents):
+            return False
+        folders = path.relative_to(root.path).parts[:-1]
+        if any(folder.startswith(".") or not storable(folder) for folder in folders):
+            return False
+        return root.links or not path.is_symlink()
+
+    def beyond(self, root: Root) -> frozenset[Path]:
+        """Folders that a scan of the root leaves out: the excluded ones, and other roots."""
+        return self.excluded | ({other.path for other in self.roots} - {root.path})
 
 
 def _of_program(root: Root, name: str) -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from calwebbd.daemon import control, heartbeat, instance, logs, notify, reload, schedule, watch
+from calwebbd.daemon import control, heartbeat, instance, logs, notify, reload, schedule
 from calwebbd.daemon.alerts import Alerts, instruments_of
 from calwebbd.daemon.config import Config, ConfigError
 from calwebbd.daemon.config import load as load_config
@@ -42,7 +42,9 @@ from calwebbd.daemon.reception import Examined, Reception
 from calwebbd.daemon.records import Records
 from calwebbd.daemon.runner import Runner
 from calwebbd.daemon.schedule import Tick, scheduler, set_periods
+from calwebbd.daemon.sightings import Doubt, Found, Hint, Scanned
 from calwebbd.daemon.terms import terms
+from calwebbd.daemon.watch import Watcher
 from calwebbd.daemon.worker import Setting, load
 from calwebbd.daemon.workshop import Workshop
 from calwebbd.stages import plugins
@@ -182,7 +184,7 @@ class Service:
         self._reception = Reception(self._dispatch, load(self._verify), config.watch, post, self._tell)
         stack.callback(self._reception.close)
         excluded = (config.folders.output, config.folders.state)
-        self._watcher = watch.Watcher(config.watched, excluded, post, canaries=config.watch.canary)
+        self._watcher = Watcher(config.watched, excluded, post, canaries=config.watch.canary)
         self._scheduler = scheduler(config, post)
         self._desk = self._new_desk()
 
@@ -231,21 +233,21 @@ class Service:
         raise TypeError(f"the service does not understand {message!r}")
 
     @_handle.register
-    def _(self, message: watch.Hint) -> None:
+    def _(self, message: Hint) -> None:
         self._reception.hint(message)
 
     @_handle.register
-    def _(self, message: watch.Found) -> None:
+    def _(self, message: Found) -> None:
         self._reception.found(message)
 
     @_handle.register
-    def _(self, message: watch.Scanned) -> None:
+    def _(self, message: Scanned) -> None:
         self._scanned.add(message.root)
         for flaw in self._reception.audit.scanned(message, time.time()):
             _log.warning("scan", folder=str(message.root), flaw=flaw)
 
     @_handle.register
-    def _(self, message: watch.Doubt) -> None:
+    def _(self, message: Doubt) -> None:
         self._reception.audit.noticed["doubts"] += 1
         _log.info("scanning again", folder=str(message.root or "all"), reason=message.reason)
         self._watcher.scan(message.reason, message.root)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from calwebbd.daemon import watch
 from calwebbd.daemon.ask import Unknown, asking
 from calwebbd.daemon.config import Config, Crds, Folders, Watch, Workers
 from calwebbd.daemon.service import Service
+from calwebbd.daemon.sightings import Doubt
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ class Live:
             return found()[-1]
 
     def scan(self) -> None:
-        self.service._inbox.post(watch.Doubt("a test wants it"))
+        self.service._inbox.post(Doubt("a test wants it"))
 
     def status(self) -> dict[str, Any]:
         with asking(self.config.folders.database) as ask:

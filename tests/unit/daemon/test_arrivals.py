@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from live_service import Live, config, started
 
-from calwebbd.daemon import canary, intake, schedule, watch
+from calwebbd.daemon import canary, intake, schedule, watched
 from calwebbd.daemon.ask import asking
 from calwebbd.daemon.config import Config, Root, Rule
 from calwebbd.daemon.intake import Refused, examine
@@ -414,7 +414,7 @@ def test_a_file_that_only_a_scan_finds_though_events_come_is_told_as_lost(
     config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = started(config)
-    monkeypatch.setattr("calwebbd.daemon.watch.Watcher.wants", lambda self, path: False)
+    monkeypatch.setattr("calwebbd.daemon.roots.Territory.wants", lambda self, path: False)
     fake.expose(incoming(config))
     live.service._inbox.post(schedule.Tick.RESCAN)
     assert live.hears("events lost")["files"] == 1
@@ -473,8 +473,8 @@ def test_when_canaries_are_not_heard_the_folder_is_armed_anew_and_at_last_only_s
     live = started(config)
     live.until(lambda: not live.root()["events"])
     assert live.root()["mode"] == "its events do not come"
-    assert live.status()["watch"]["noticed"]["doubts"] == watch.DEAF - 1
-    monkeypatch.setattr("calwebbd.daemon.watch.Watcher.wants", lambda self, path: False)
+    assert live.status()["watch"]["noticed"]["doubts"] == watched.DEAF - 1
+    monkeypatch.setattr("calwebbd.daemon.roots.Territory.wants", lambda self, path: False)
     fake.expose(incoming(config))
     live.hears("finished", pipeline="image2")
 
@@ -483,7 +483,7 @@ def test_a_network_file_system_is_only_scanned(
     config: Config, started: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = str(incoming(config))
-    monkeypatch.setattr(watch.filesystems, "network", lambda path: "nfs4" if str(path) == here else None)
+    monkeypatch.setattr(watched.filesystems, "network", lambda path: "nfs4" if str(path) == here else None)
     live = started(config)
     assert live.root()["mode"] == "lies on a network file system (nfs4)"
     fake.expose(incoming(config))

@@ -13,7 +13,8 @@ import fake_calibration as fake
 import pytest
 
 from calwebbd.daemon.config import Root
-from calwebbd.daemon.watch import Doubt, Found, Hint, Scanned, Watcher
+from calwebbd.daemon.sightings import Doubt, Found, Hint, Scanned
+from calwebbd.daemon.watch import Watcher
 
 
 class Heard:
