@@ -20,6 +20,7 @@ from calwebbd.stages.stream import in_parts, together
 from calwebbd.stages.stripes import window
 
 Status = Literal["COMPLETE", "SKIPPED", "FAILED"]
+Files = Mapping[str, str | None]  #: reference files by type; None where there is none
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Run:
         self.report(step.name, "start")
         start = time.perf_counter()
         settings = self.settings(step)
-        files: dict[str, str | None] = {}
+        files: Files = {}
         references = References({}, _first(exposure).subarray)
         status: Status = "COMPLETE"
         reason = ""
@@ -197,11 +198,11 @@ class Run:
         if step.name == self.stop_after:
             raise StopAfter(result)
 
-    def files(self, step: Step, settings: Effective) -> dict[str, str | None]:
-        """Reference file names of a step by type; None where there is none."""
+    def files(self, step: Step, settings: Effective) -> Files:
+        """Which reference files a step has."""
         wanted = [k for k in step.references + step.optional if k not in settings.overrides]
-        files: dict[str, str | None] = dict(settings.overrides)
-        return files | crds.best_references(self.header, wanted, self.context, step.optional)
+        found = crds.best_references(self.header, wanted, self.context, step.optional)
+        return {**settings.overrides, **found}
 
     def settings(self, step: Step) -> Effective:
         """What a step runs with."""
@@ -213,7 +214,7 @@ class Run:
             self._settings = [*parameter_references(self.pipeline, self.header, self.context), *self.layers]
         return self._settings
 
-    def _located(self, files: Mapping[str, str | None]) -> dict[str, Path]:
+    def _located(self, files: Files) -> dict[str, Path]:
         located = {}
         for kind, name in files.items():
             if name is not None:
@@ -223,13 +224,7 @@ class Run:
         return located
 
     def _record(
-        self,
-        step: Step,
-        settings: Effective,
-        status: Status,
-        reason: str,
-        seconds: float,
-        files: Mapping[str, str | None],
+        self, step: Step, settings: Effective, status: Status, reason: str, seconds: float, files: Files
     ) -> None:
         references = {kind: name or "N/A" for kind, name in files.items()}
         made = (references, settings.record(), step.origin)
@@ -237,7 +232,7 @@ class Run:
         self.report(step.name, status)
 
 
-def reason_to_skip(step: Step, settings: Effective, files: Mapping[str, str | None]) -> str:
+def reason_to_skip(step: Step, settings: Effective, files: Files) -> str:
     """Why a step is not run at all; empty if it is. `files` are not looked at if it is switched off."""
     if settings.skip:
         return f"switched off by {settings.origins.get('skip', 'default')}"
@@ -251,12 +246,10 @@ def parameter_references(pipeline: Pipeline, header: Header, context: str) -> li
     found = crds.best_references(header, kinds, context)
     layers = []
     for step in pipeline.steps:
-        name = found[step.pars]
-        if name:
+        if name := found[step.pars]:
             settings = _pars_tree(name, context).get("parameters", {})
             layers.append(Layer(name, {step.name: settings}, strict=False))
-    name = found[pipeline.pars]
-    if name:
+    if name := found[pipeline.pars]:
         tree = _pars_tree(name, context)
         by_step = {each["name"]: each.get("parameters", {}) for each in tree.get("steps", [])}
         by_step[pipeline.name] = tree.get("parameters", {})
@@ -283,7 +276,7 @@ R_KEYWORDS = {
 WITHOUT_KEYWORD = frozenset({"apcorr", "abvegaoffset", "psf", "pictureframe"})
 
 
-def _reference_keywords(files: Mapping[str, str | None]) -> dict[str, str]:
+def _reference_keywords(files: Files) -> dict[str, str]:
     """R_ keywords (specification crds §8)."""
     keywords = {}
     for kind, name in files.items():
@@ -294,11 +287,8 @@ def _reference_keywords(files: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _each(result: Any) -> list[Exposure]:
-    if isinstance(result, Exposure):
-        return [result]
-    if isinstance(result, Iterable):
-        return [each for each in result if isinstance(each, Exposure)]
-    return []
+    found = result if isinstance(result, Iterable) else [result]
+    return [each for each in found if isinstance(each, Exposure)]
 
 
 def _first(exposure: Any) -> Exposure:
