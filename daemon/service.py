@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from calwebbd.daemon import control, heartbeat, instance, logs, notify, reload, schedule
+from calwebbd.daemon import channel, control, heartbeat, instance, logs, notify, reload, schedule
 from calwebbd.daemon.alerts import Alerts, instruments_of
 from calwebbd.daemon.config import Config, ConfigError
 from calwebbd.daemon.config import load as load_config
@@ -117,7 +117,7 @@ class Service:
             self._open(stack)
             self._workshop.recover()
             self._pressure.begin(time.time())
-            stack.callback(control.Listener(folders.state, self._inbox.post).stop)
+            stack.callback(channel.Listener(folders.state, self._inbox.post).stop)
             self._watcher.start()
             stack.callback(self._watcher.stop)
             self._scheduler.start()
@@ -257,7 +257,7 @@ class Service:
         self._reception.examined(message)
 
     @_handle.register
-    def _(self, message: control.Asked) -> None:
+    def _(self, message: channel.Asked) -> None:
         message.answer(self._desk)
 
     @_handle.register

@@ -105,10 +105,10 @@ def run_impact(args: argparse.Namespace) -> int:
 
 def run_refresh(args: argparse.Namespace) -> int:
     """A running service is asked to do it."""
-    from calwebbd.daemon import control
+    from calwebbd.daemon import channel
     from calwebbd.daemon.contexts.requests import Refresh
 
-    show(args, control.ask(settings(args), Refresh(why=args.why)), _said)
+    show(args, channel.ask(settings(args), Refresh(why=args.why)), _said)
     return 0
 
 
@@ -116,22 +116,22 @@ def run_approve(args: argparse.Namespace) -> int:
     """The context comes into force; with that in force already, what it changes is made again."""
     import os
 
-    from calwebbd.daemon import control
+    from calwebbd.daemon import channel
     from calwebbd.daemon.contexts.policy import environment
     from calwebbd.daemon.contexts.requests import Approve
 
     config = settings(args)
     os.environ.update(environment(config))
-    show(args, control.ask(config, Approve(context=args.context, why=args.why)), _said)
+    show(args, channel.ask(config, Approve(context=args.context, why=args.why)), _said)
     return 0
 
 
 def run_rollback(args: argparse.Namespace) -> int:
     """Back, with all that follows from it."""
-    from calwebbd.daemon import control
+    from calwebbd.daemon import channel
     from calwebbd.daemon.contexts.requests import Rollback
 
-    show(args, control.ask(settings(args), Rollback(why=args.why)), _said)
+    show(args, channel.ask(settings(args), Rollback(why=args.why)), _said)
     return 0
 
 

@@ -103,9 +103,9 @@ def _ask(args: argparse.Namespace, name: str, say: Callable[[Any], None], **fiel
 
 
 def _done(args: argparse.Namespace, request: Request) -> dict[str, Any]:
-    from calwebbd.daemon import control
+    from calwebbd.daemon import channel
 
-    return control.ask(settings(args), request)
+    return channel.ask(settings(args), request)
 
 
 def run_drain(args: argparse.Namespace) -> int:

@@ -62,14 +62,14 @@ def run_service(args: argparse.Namespace) -> int:
 
 def reload_service(args: argparse.Namespace) -> int:
     """Have the running service read its configuration again."""
-    from calwebbd.daemon import config, control, operators, places
+    from calwebbd.daemon import channel, config, operators, places
     from calwebbd.daemon.errors import CommandError
 
     try:
         settings = config.load(places.configuration(args.config))
     except config.ConfigError as error:
         raise CommandError(str(error)) from error
-    changed = control.ask(settings, operators.Reload())["changed"]
+    changed = channel.ask(settings, operators.Reload())["changed"]
     print(f"changed: {', '.join(changed)}" if changed else "nothing has changed")
     return 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from calwebbd.daemon import control
+from calwebbd.daemon import channel, control
 from calwebbd.daemon.config import Config, Crds, Folders
 from calwebbd.daemon.database import open_store
 from calwebbd.daemon.dispatch import Dispatch
@@ -39,9 +39,9 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def service(config: Config) -> Iterator[Inbox[control.Asked]]:
+def service(config: Config) -> Iterator[Inbox[channel.Asked]]:
     """What a service does about requests; its inbox."""
-    inbox: Inbox[control.Asked] = Inbox()
+    inbox: Inbox[channel.Asked] = Inbox()
     ended = threading.Event()
     begun = threading.Event()
 
@@ -49,7 +49,7 @@ def service(config: Config) -> Iterator[Inbox[control.Asked]]:
         with alone(config.folders.state):
             store = open_store(config.folders.database)
             desk = control.Desk(config, Dispatch(store, Records(store.connection), terms(config, "c.pmap")))
-            listener = control.Listener(config.folders.state, inbox.post)
+            listener = channel.Listener(config.folders.state, inbox.post)
             begun.set()
             while not ended.wait(0.01):
                 for asked in inbox.drain():
@@ -80,23 +80,23 @@ def decisions(config: Config) -> list[dict[str, object]]:
     return rows
 
 
-def raw(config: Config, message: bytes) -> control.Reply:
+def raw(config: Config, message: bytes) -> channel.Reply:
     """What the service replies to just these bytes."""
-    with socket.socket(socket.AF_UNIX) as channel, control._address(config.folders.state) as address:
-        channel.connect(address)
-        channel.sendall(message)
-        channel.shutdown(socket.SHUT_WR)
-        return msgspec.json.decode(channel.recv(65536), type=control.Reply)
+    with socket.socket(socket.AF_UNIX) as line, channel._address(config.folders.state) as address:
+        line.connect(address)
+        line.sendall(message)
+        line.shutdown(socket.SHUT_WR)
+        return msgspec.json.decode(line.recv(65536), type=channel.Reply)
 
 
 @pytest.mark.usefixtures("service")
 def test_a_running_service_carries_a_request_out(config: Config) -> None:
-    assert control.ask(config, Revive(jobs=(1,), why="more memory")) == {"retried": [1]}
+    assert channel.ask(config, Revive(jobs=(1,), why="more memory")) == {"retried": [1]}
     assert state_of(config) is State.READY
 
 
 def test_without_a_service_the_command_does_it_in_its_place(config: Config) -> None:
-    assert control.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
+    assert channel.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
     assert state_of(config) is State.READY
 
 
@@ -106,9 +106,9 @@ def test_who_wanted_what_and_why_is_written_down(
 ) -> None:
     if running:
         request.getfixturevalue("service")
-    control.ask(config, Revive(jobs=(1,), why="more memory"))
+    channel.ask(config, Revive(jobs=(1,), why="more memory"))
     (row,) = decisions(config)
-    expected = (control._name(os.geteuid()), "revive", "job 1", "more memory")
+    expected = (channel._name(os.geteuid()), "revive", "job 1", "more memory")
     assert (row["who"], row["what"], row["subject"], row["why"]) == expected
 
 
@@ -119,23 +119,23 @@ def test_a_refused_request_changes_nothing_and_says_why(
     if running:
         request.getfixturevalue("service")
     with pytest.raises(CommandError, match="there is no job 2"):
-        control.ask(config, Revive(jobs=(1, 2)))
+        channel.ask(config, Revive(jobs=(1, 2)))
     assert state_of(config) is State.DEAD
     assert decisions(config) == []
 
 
 @pytest.mark.usefixtures("service")
 def test_only_the_user_may_use_the_socket(config: Config) -> None:
-    found = (config.folders.state / control.SOCKET).stat()
+    found = (config.folders.state / channel.SOCKET).stat()
     assert stat.S_ISSOCK(found.st_mode)
     assert stat.S_IMODE(found.st_mode) == 0o600
 
 
 @pytest.mark.usefixtures("service")
 def test_another_user_is_refused(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "_allowed", lambda uid: False)
+    monkeypatch.setattr(channel, "_allowed", lambda uid: False)
     with pytest.raises(CommandError, match="is not the user of the service"):
-        control.ask(config, Revive(jobs=(1,)))
+        channel.ask(config, Revive(jobs=(1,)))
 
 
 @pytest.mark.usefixtures("service")
@@ -153,34 +153,34 @@ def test_a_bug_in_a_handler_does_not_end_the_service(config: Config, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr("calwebbd.queues.store.Store.revive", broken)
         with pytest.raises(CommandError, match="one by nought"):
-            control.ask(config, Revive(jobs=(1,)))
-    assert control.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
+            channel.ask(config, Revive(jobs=(1,)))
+    assert channel.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
 
 
 def test_the_socket_of_a_killed_service_does_no_harm(config: Config) -> None:
     left = socket.socket(socket.AF_UNIX)
-    with control._address(config.folders.state) as address:
+    with channel._address(config.folders.state) as address:
         left.bind(address)
     left.close()
-    assert control.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
+    assert channel.ask(config, Revive(jobs=(1,))) == {"retried": [1]}
 
 
 def test_a_service_that_does_not_answer_is_not_waited_for_for_ever(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(channel, "PATIENCE_S", 0.2)
     with alone(config.folders.state), pytest.raises(CommandError, match=r"in use by process .* not answer"):
-        control.ask(config, Revive(jobs=(1,)))
+        channel.ask(config, Revive(jobs=(1,)))
 
 
 def test_without_a_database_there_is_nothing_to_change(config: Config) -> None:
     config.folders.database.unlink()
     with pytest.raises(CommandError, match="no service has run here"):
-        control.ask(config, Revive(jobs=(1,)))
+        channel.ask(config, Revive(jobs=(1,)))
 
 
 def test_every_request_has_a_handler_and_a_name_of_its_own() -> None:
-    control._decoder()
+    control.decoder()
     kinds = control.Request.__subclasses__()
     assert all(kind in control.carry_out.registry for kind in kinds)
     assert len({kind.__name__ for kind in kinds}) == len(kinds)

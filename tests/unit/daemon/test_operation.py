@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from live_service import Live, config, started
 
-from calwebbd.daemon import control, service
+from calwebbd.daemon import channel, service
 from calwebbd.daemon.config import Config, load
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.operators import Reload
@@ -83,7 +83,7 @@ def test_a_reload_that_cannot_be_is_refused_whole_with_a_sentence(
     live = started(load(source), source)
     source.write_text(TEXT.replace(*change) + "[steps.copy]\nfactor = 5\n")
     with pytest.raises(CommandError, match=r"folders|workers"):
-        control.ask(live.config, Reload())
+        channel.ask(live.config, Reload())
     assert reason in live.hears("reload refused")["reason"]
     assert live.service.config.steps == {}
 
@@ -91,7 +91,7 @@ def test_a_reload_that_cannot_be_is_refused_whole_with_a_sentence(
 def test_where_no_service_runs_there_is_nothing_to_reload(config: Config) -> None:
     Service(config, calibrate="fake_calibration:calibrate", verify="fake_calibration:verify").run(once=True)
     with pytest.raises(CommandError, match="no service runs"):
-        control.ask(config, Reload())
+        channel.ask(config, Reload())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
