@@ -22,10 +22,15 @@ from pathlib import Path
 from types import ModuleType
 
 from calwebbd.daemon import memory, worker
+from calwebbd.daemon.config import Config
+from calwebbd.daemon.contexts.policy import environment
 from calwebbd.daemon.work import Work
 from calwebbd.daemon.worker import Progress, Reply, Setting
 from calwebbd.queues.job import Job
 from calwebbd.queues.retry import Failure
+from calwebbd.stages.memory import BUDGET
+
+CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
 
 
 @dataclass(eq=False)
@@ -192,3 +197,17 @@ def _reap(running: Running) -> None:
         running.process.join()
     running.process.close()
     running.channel.close()
+
+
+def surroundings(config: Config) -> dict[str, str]:
+    """Environment variables of whatever calibrates."""
+    threads = str(config.workers.threads)
+    names = (
+        "CALWEBBD_THREADS",
+        "NUMBA_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+    )
+    budget = {BUDGET: str(config.workers.mosaic_mb)}
+    return dict.fromkeys(names, threads) | budget | environment(config)

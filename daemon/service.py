@@ -7,100 +7,43 @@ under way.
 """
 
 import json
-import signal
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from importlib.metadata import version
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
-from calwebbd.daemon import channel, control, heartbeat, instance, logs, notify, reload, schedule
-from calwebbd.daemon.alerts import Alerts, instruments_of
-from calwebbd.daemon.config import Config, ConfigError
-from calwebbd.daemon.config import load as load_config
-from calwebbd.daemon.contexts.epochs import Epoch, Epochs
-from calwebbd.daemon.contexts.keeper import Keeper, Returned, found_now
-from calwebbd.daemon.contexts.policy import environment, server_of
-from calwebbd.daemon.database import open_store
-from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.daemon import channel, heartbeat, instance, notify, schedule, signals
+from calwebbd.daemon.contexts.keeper import Returned
 from calwebbd.daemon.errors import CommandError
-from calwebbd.daemon.inbox import Inbox
 from calwebbd.daemon.outlet import cannot_write
-from calwebbd.daemon.pressure import Pressure
+from calwebbd.daemon.parts import Parts
 from calwebbd.daemon.pulse import Pulse
-from calwebbd.daemon.reception import Examined, Reception
-from calwebbd.daemon.records import Records
-from calwebbd.daemon.runner import Runner
-from calwebbd.daemon.schedule import Tick, scheduler, set_periods
+from calwebbd.daemon.reception import Examined
+from calwebbd.daemon.schedule import Tick
 from calwebbd.daemon.sightings import Doubt, Found, Hint, Scanned
-from calwebbd.daemon.terms import terms
-from calwebbd.daemon.watch import Watcher
-from calwebbd.daemon.worker import Setting, load
-from calwebbd.daemon.workshop import Workshop
-from calwebbd.stages import plugins
-from calwebbd.stages.errors import ReferenceMissing
-from calwebbd.stages.memory import BUDGET
+from calwebbd.daemon.signals import Hangup, Stop
 
-CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
-VERIFY = "calwebbd.stages.verify:verify"
 LONGEST_WAIT_S = 5.0
-WARNINGS = frozenset(
-    {"quarantined", "failed", "left out", "underestimated", "events lost", "context kept", "corrupt"}
-    | {"cannot write", "reload refused"}
-)
 SOON_S = 60.0  #: with `once`, jobs to be tried again within this are waited for
 
-#: (event, facts about it), for whoever shows progress
-OnEvent = Callable[[str, dict[str, Any]], None]
 _log = structlog.get_logger(__name__)
 
 
-class Stop(StrEnum):
-    DRAIN = "drain"  #: end what runs, begin nothing
-    NOW = "now"
+@dataclass(eq=False)
+class Service(Parts):
+    """The loop over the parts; all that it hears comes through the inbox and the pipes of workers."""
 
-
-@dataclass(frozen=True)
-class Hangup:
-    """Read the configuration again."""
-
-
-class Service:
-    """source : file of the configuration, to read it again
-    calibrate, verify : ``module:name`` of what does the work, for tests to replace
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        *,
-        source: Path | None = None,
-        on_event: OnEvent | None = None,
-        calibrate: str = CALIBRATE,
-        verify: str = VERIFY,
-    ) -> None:
-        self.config = config
-        self._on_event = on_event
-        self._calibrate = calibrate
-        self._verify = verify
-        self._inbox: Inbox[Any] = Inbox()
-        self._source = source
-        self._stop: Stop | None = None
-        self._held = ""  #: why no job is begun
-        self._pulse = Pulse()
-        self._stalled: list[str] = []
-        self._fed_at = 0.0
-        self._scanned: set[Path] = set()
+    _stop: Stop | None = field(default=None, init=False)
+    _held: str = field(default="", init=False)  #: why no job is begun
+    _pulse: Pulse = field(default_factory=Pulse, init=False)
+    _scanned: set[Path] = field(default_factory=set, init=False)
 
     def run(self, *, once: bool = False) -> None:
         """Serve until stopped; with `once`, until everything that can be done is done.
@@ -110,7 +53,7 @@ class Service:
         """
         folders = self.config.folders
         with ExitStack() as stack:
-            stack.enter_context(self._signals())
+            stack.enter_context(signals.posted(self._inbox.post))
             if not self._can_write(once):
                 return
             stack.enter_context(instance.alone(folders.state))
@@ -161,36 +104,6 @@ class Service:
     def steps(self) -> dict[str, str]:
         """The step at which each running product is."""
         return {running.work.subject: running.step for running in list(self._workshop.running)}
-
-    def _open(self, stack: ExitStack) -> None:
-        config, post = self.config, self._inbox.post
-        plugins.programs()  # one that cannot be used is to be told of now
-        store = open_store(config.folders.database)
-        stack.callback(store.close)
-        setting = Setting(self._calibrate, surroundings(config), config.log.level, config.log.file)
-        self._runner = runner = Runner(setting)
-        stack.callback(runner.kill)
-        self._records = Records(store.connection)
-        self._alerts = Alerts(store.connection, config.notify)
-        stack.callback(self._alerts.close)
-        context = first_context(config, Epochs(store.connection).active())
-        self._dispatch = Dispatch(store, self._records, terms(config, context))
-        self._keeper = Keeper(config, self._dispatch, self._alerts, post, self._tell)
-        stack.callback(self._keeper.close)
-        self._keeper.begin(context, time.time())
-        self._note_terms()
-        self._workshop = Workshop(self._dispatch, runner, config, self._tell)
-        self._pressure = Pressure(self._dispatch, self._workshop, config.queue.backlog, self._tell)
-        self._reception = Reception(self._dispatch, load(self._verify), config.watch, post, self._tell)
-        stack.callback(self._reception.close)
-        excluded = (config.folders.output, config.folders.state)
-        self._watcher = Watcher(config.watched, excluded, post, canaries=config.watch.canary)
-        self._scheduler = scheduler(config, post)
-        self._desk = self._new_desk()
-
-    def _new_desk(self) -> control.Desk:
-        scan = self._watcher.scan
-        return control.Desk(self.config, self._dispatch, self._workshop, scan, self._tell, self._reload)
 
     def _loop(self, once: bool) -> None:
         more = False
@@ -296,37 +209,6 @@ class Service:
     def _(self, message: Returned) -> None:
         self._keeper.returned(message, time.time())
 
-    def _reload(self) -> list[str]:
-        """Take over what has changed in the configuration's file; returns the keys.
-
-        Raises CommandError if it cannot be read, or if a key has changed that may not; then
-        everything stays as it was.
-        """
-        try:
-            new = load_config(self._source) if self._source else self.config
-        except ConfigError as error:
-            self._tell("reload refused", reason=str(error))
-            raise CommandError(str(error)) from error
-        changed = reload.changes(self.config, new)
-        if reason := reload.refusal(changed):
-            self._tell("reload refused", reason=reason)
-            raise CommandError(reason)
-        self.config = new
-        self._dispatch.terms = terms(new, self._dispatch.terms.context)
-        self._note_terms()
-        self._workshop.reconfigure(new)
-        self._runner.setting = replace(self._runner.setting, log_level=new.log.level, log_file=new.log.file)
-        self._reception.reconfigure(new.watch)
-        self._reception.audit.forget({root.path for root in new.watched})
-        self._watcher.reconfigure(new.watched, new.watch.canary)
-        self._alerts.subscribers = new.notify
-        set_periods(self._scheduler, new)
-        self._desk = self._new_desk()
-        if self._source:
-            logs.setup(new.log.level, new.log.file)
-        self._tell("reloaded", keys=changed)
-        return changed
-
     def _check_outlet(self) -> None:
         """Jobs are begun only while their products could be written."""
         held, self._held = self._held, cannot_write(self._written)
@@ -373,91 +255,10 @@ class Service:
 
     def _feed(self) -> None:
         """The supervisor hears that we live only if those get on whom we depend on."""
-        now = time.monotonic()
-        if now - self._fed_at < 1.0:
-            return
-        self._fed_at = now
         if self._watcher.alive():
             self._pulse.beat("watcher")
         if not self._runner.stuck():
             self._pulse.beat("workers")
-        before, self._stalled = self._stalled, self._pulse.stalled()
-        if stalled := self._stalled:
-            if stalled != before:
-                _log.error("stalled", parts=stalled)
-            notify.notify(f"STATUS=stalled: {', '.join(stalled)}")
-            return
         running = len(self._workshop.running)
         state = self._held or f"{running} jobs run, context {self._dispatch.terms.context}"
-        notify.notify("WATCHDOG=1", f"STATUS={state}")
-
-    def _note_terms(self) -> None:
-        """What products are made with from now on, so that it can be asked which were made otherwise."""
-        terms, now = self._dispatch.terms, time.time()
-        self._records.set("context", terms.context, now)
-        self._records.set("code", terms.code, now)
-        self._records.set("steps", msgspec.json.encode(terms.steps).decode(), now)
-
-    def _decide(self, what: str, why: str) -> None:
-        self._records.decide("service", what, "", why, time.time())
-
-    def _tell(self, event: str, **facts: Any) -> None:
-        level = _log.warning if event in WARNINGS else _log.info
-        level(event, **facts)
-        if facts.get("state") == "dead" and "reason" in facts:
-            what = f"{facts['pipeline']}: {facts['reason']}"
-            product = facts.get("product", "")
-            self._alerts.tell(f"failed {what}", "failed", f"{product} {what}", instruments_of(product))
-        if self._on_event is not None:
-            self._on_event(event, facts)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """TERM and INT drain, the second time they end at once; HUP reloads. Only a main thread may ask."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        posts = {signal.SIGTERM: Stop.DRAIN, signal.SIGINT: Stop.DRAIN, signal.SIGHUP: Hangup()}
-        old = {
-            number: signal.signal(number, lambda *_, post=post: self._inbox.post(post))
-            for number, post in posts.items()
-        }
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-
-def first_context(config: Config, active: Epoch | None) -> str:
-    """With which context the service begins: the configured one; as it was before; the one that is found.
-
-    A literal name needs no cache, nor the library that reads it. Raises ReferenceMissing.
-    """
-    wanted = config.crds.context
-    if wanted.endswith(".pmap"):
-        return wanted
-    if active is not None:
-        return active.context
-    from calwebbd.stages import crds
-
-    try:
-        return crds.literal_context(wanted)
-    except ReferenceMissing:
-        if server_of(config) is None:
-            raise
-    return found_now(config)
-
-
-def surroundings(config: Config) -> dict[str, str]:
-    """Environment variables of whatever calibrates."""
-    threads = str(config.workers.threads)
-    names = (
-        "CALWEBBD_THREADS",
-        "NUMBA_NUM_THREADS",
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-    )
-    budget = {BUDGET: str(config.workers.mosaic_mb)}
-    return dict.fromkeys(names, threads) | budget | environment(config)
+        self._pulse.feed(state)

@@ -140,7 +140,7 @@ def run_replay(args: argparse.Namespace) -> int:
 
     from calwebbd.daemon import ask, operators
     from calwebbd.daemon.replay import replay
-    from calwebbd.daemon.service import CALIBRATE, surroundings
+    from calwebbd.daemon.runner import CALIBRATE, surroundings
 
     config = settings(args)
     os.environ.update(surroundings(config))

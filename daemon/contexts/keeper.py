@@ -16,7 +16,7 @@ import msgspec
 from calwebbd.daemon.alerts import Alerts
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.contexts.due import refresh_due, spread, verify_due
-from calwebbd.daemon.contexts.epochs import Change, Epochs
+from calwebbd.daemon.contexts.epochs import Change, Epoch, Epochs
 from calwebbd.daemon.contexts.policy import activate, environment, receive, sentence, server_of
 from calwebbd.daemon.dispatch import Dispatch
 from calwebbd.stages.errors import ReferenceMissing
@@ -209,6 +209,26 @@ class Keeper:
         except (OSError, msgspec.DecodeError):
             answer = {"doubt": f"its process ended with exit code {process.wait()} and no answer"}
         self._post(Returned(errand, {"damaged": [], "verified": 0, "change": None, "doubt": ""} | answer))
+
+
+def first_context(config: Config, active: Epoch | None) -> str:
+    """With which context the service begins: the configured one; as it was before; the one that is found.
+
+    A literal name needs no cache, nor the library that reads it. Raises ReferenceMissing.
+    """
+    wanted = config.crds.context
+    if wanted.endswith(".pmap"):
+        return wanted
+    if active is not None:
+        return active.context
+    from calwebbd.stages import crds
+
+    try:
+        return crds.literal_context(wanted)
+    except ReferenceMissing:
+        if server_of(config) is None:
+            raise
+    return found_now(config)
 
 
 def found_now(config: Config) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from calwebbd.daemon.config import ConfigError, load
-from calwebbd.daemon.service import surroundings
+from calwebbd.daemon.runner import surroundings
 
 ROOT = Path(__file__).resolve().parents[3]
 LEAST = '[folders]\nwatch = ["in"]\noutput = "out"\nstate = "state"\n'

@@ -18,7 +18,8 @@ from calwebbd.daemon import channel, service
 from calwebbd.daemon.config import Config, load
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.operators import Reload
-from calwebbd.daemon.service import Hangup, Service
+from calwebbd.daemon.service import Service
+from calwebbd.daemon.signals import Hangup
 
 __all__ = ["config", "started"]
 TEXT = """

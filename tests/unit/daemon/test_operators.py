@@ -49,7 +49,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     (tmp_path / "in").mkdir()
     (tmp_path / "calwebbd.toml").write_text(CONFIG)
     monkeypatch.setenv("CALWEBBD_CONFIG", str(tmp_path / "calwebbd.toml"))
-    monkeypatch.setattr("calwebbd.daemon.service.CALIBRATE", "fake_calibration:calibrate")
+    monkeypatch.setattr("calwebbd.daemon.runner.CALIBRATE", "fake_calibration:calibrate")
     monkeypatch.setitem(retry.POLICIES, retry.Failure.ERROR, retry.Policy(attempts=1))
     return load(tmp_path / "calwebbd.toml")
 
