@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from calwebbd.queues.groups import Partial
 
-Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
-Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=10**9)]
 Instrument: TypeAlias = Annotated[str, Meta(pattern="^(?i:nircam|nirspec|niriss|miri|fgs)$")]
 #: parameters by step, under their official names
 Steps: TypeAlias = dict[str, dict[str, Any]]
@@ -221,7 +221,7 @@ def load(path: Path) -> Config:
         table = msgspec.toml.decode(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # msgspec's own are ValueErrors
         raise ConfigError(f"{path}: is not TOML ({error})") from error
     try:
         config = msgspec.convert(table, Config, dec_hook=_decode)
@@ -234,6 +234,8 @@ def load(path: Path) -> Config:
 
 def _decode(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str):
+        if not value.isprintable() or any(len(os.fsencode(part)) > 255 for part in value.split("/")):
+            raise ValueError("expected the name of a file or folder")
         return Path(value).expanduser()
     raise TypeError(f"expected a {kind.__name__.lower()}")
 

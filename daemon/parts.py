@@ -34,7 +34,7 @@ from calwebbd.stages import plugins
 VERIFY = "calwebbd.stages.verify:verify"
 WARNINGS = frozenset(
     {"quarantined", "failed", "left out", "underestimated", "events lost", "context kept", "corrupt"}
-    | {"cannot write", "reload refused"}
+    | {"cannot write", "reload refused", "clock was set"}
 )
 
 #: (event, facts about it), for whoever shows progress

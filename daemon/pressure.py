@@ -27,10 +27,13 @@ class Pressure:
         self._scanned: float | None = None
 
     def begin(self, now: float) -> None:
-        """The service was away: its clocks stood still."""
+        """The service was away: its clocks stood still, and go back with the machine's."""
         alive = self._dispatch.records.setting("alive")
-        if alive is not None:
-            self._dispatch.store.postpone(max(0.0, now - float(alive)))
+        away = now - float(alive or now)
+        if away < 0:
+            self._dispatch.store.shift("", away)  # leases were another life's
+        else:
+            self._dispatch.store.postpone(away)
         self.note(now)
         self._dispatch.records.set("intake", "", now)
 

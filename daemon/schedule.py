@@ -1,6 +1,7 @@
 """What happens by the clock. A tick only posts its name; the main loop does the work."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -34,6 +35,12 @@ def set_periods(running: BackgroundScheduler, config: Config) -> None:
     for tick, seconds in _periods(config).items():
         if running.get_job(tick).trigger.interval.total_seconds() != seconds:
             running.reschedule_job(tick, trigger="interval", seconds=seconds)
+
+
+def tick_now(running: BackgroundScheduler) -> None:
+    """Tick at once, and from then on as ever: the wall clock was set, by which ticks are planned."""
+    for job in running.get_jobs():
+        job.modify(next_run_time=datetime.now(UTC))
 
 
 def _periods(config: Config) -> dict[Tick, float]:

@@ -20,13 +20,14 @@ from typing import Any
 import structlog
 
 from calwebbd.daemon import channel, heartbeat, instance, notify, schedule, signals
+from calwebbd.daemon.clock import WallClock
 from calwebbd.daemon.contexts.keeper import Returned
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.outlet import cannot_write
 from calwebbd.daemon.parts import Parts
 from calwebbd.daemon.pulse import Pulse
 from calwebbd.daemon.reception import Examined
-from calwebbd.daemon.schedule import Tick
+from calwebbd.daemon.schedule import Tick, tick_now
 from calwebbd.daemon.sightings import Doubt, Found, Hint, Scanned
 from calwebbd.daemon.signals import Hangup, Stop
 
@@ -42,6 +43,7 @@ class Service(Parts):
 
     _stop: Stop | None = field(default=None, init=False)
     _held: str = field(default="", init=False)  #: why no job is begun
+    _clock: WallClock = field(default_factory=WallClock, init=False)
     _pulse: Pulse = field(default_factory=Pulse, init=False)
     _scanned: set[Path] = field(default_factory=set, init=False)
 
@@ -109,6 +111,8 @@ class Service(Parts):
         more = False
         while True:
             self._wait(0.0 if more else LONGEST_WAIT_S)
+            if seconds := self._clock.jumped():
+                self._clock_was_set(seconds)
             for message in self._inbox.drain():
                 self._handle(message)
             self._workshop.hear()
@@ -126,6 +130,15 @@ class Service(Parts):
                 if idle and not more:
                     return
             self._feed()
+
+    def _clock_was_set(self, seconds: float) -> None:
+        """Nothing is due sooner or later for it."""
+        with self._dispatch.store.transaction():
+            self._workshop.shift(seconds)
+            self._pressure.note(time.time())
+            self._decide("notice", f"the clock was set by {seconds:.0f} s")
+        tick_now(self._scheduler)
+        self._tell("clock was set", seconds=round(seconds))
 
     def _wait(self, longest: float) -> None:
         """Until something is heard or due."""

@@ -101,6 +101,10 @@ class Workshop:
         for job in self._dispatch.rescue(now, instance.alive):
             self._tell("rescued", job=job.id, pipeline=job.stage, state=job.state)
 
+    def shift(self, seconds: float) -> None:
+        """The wall clock was set."""
+        self._store.shift(self._me, seconds)
+
     def abandon(self) -> None:
         """End all workers at once; their jobs are as if they had never been claimed."""
         given_back = [running.job for running in self._runner.running]

@@ -45,9 +45,9 @@ UPDATE gathering SET changed_at = :now, opened_at = CASE state WHEN 'fired' THEN
 WHERE name = :name
 
 -- name: postpone
--- Clocks that stood still.
+-- Clocks that stood still, or were set.
 UPDATE gathering SET opened_at = opened_at + :seconds, changed_at = changed_at + :seconds
-WHERE state = 'open' AND :seconds > 0
+WHERE state = 'open'
 
 -- name: fire
 -- Once for each opening.

@@ -122,6 +122,18 @@ WHERE id = :id AND state IN ('dead', 'dropped') AND NOT EXISTS (
 UPDATE job SET due = 1, not_before = :now, reason = 'asked for again' WHERE id = :id AND state = 'ready'
 AND due = 0
 
+-- name: shift_jobs
+-- The clock was set: what waits goes on waiting as long as it would have.
+UPDATE job SET not_before = not_before + :seconds WHERE state = 'ready' AND due = 0
+
+-- name: shift_leases
+-- Of whom the clock belongs to.
+UPDATE job SET lease_until = lease_until + :seconds WHERE worker = :worker
+
+-- name: shift_probes
+-- Those of paused stages likewise.
+UPDATE stage SET probe_at = probe_at + :seconds WHERE probe_at IS NOT NULL
+
 -- name: drop
 -- An operator gives it up.
 UPDATE job SET state = 'dropped', worker = NULL, lease_until = NULL, reason = :reason, changed_at = :now

@@ -151,6 +151,14 @@ class Store(Stages, Gatherings):
             self._do("move_share", share=share, boost=boost)
             self._do("turns_of", share=share)
 
+    def shift(self, worker: str, seconds: float) -> None:
+        """The wall clock was set forward by so much, or back: all that waits still waits as long."""
+        with self.transaction():
+            self._do("shift_jobs", seconds=seconds)
+            self._do("shift_leases", worker=worker, seconds=seconds)
+            self._do("shift_probes", seconds=seconds)
+            self.postpone(seconds)
+
     def get(self, job_id: int) -> Job:
         row = self._one("get", id=job_id)
         if row is None:

@@ -8,6 +8,8 @@ and the MD5 of what it holds (ASDF 1.6, "Low-level file layout"), then an index.
 import hashlib
 import struct
 
+from calwebbd.stages.errors import InputError
+
 _TREE_END = b"\n...\n"
 _INDEX = b"#ASDF BLOCK INDEX"
 _MAGIC = b"\xd3BLK"
@@ -18,7 +20,8 @@ _STREAMED = 1  # flag of a block that runs to the end of the file
 def flaw(body: bytes) -> str:
     """Say what is missing of an ASDF file; nothing if it is whole.
 
-    A tree that begins elsewhere than with ``#ASDF`` is a flaw too.
+    A tree that begins elsewhere than with ``#ASDF`` is a flaw too. Raises InputError if a block is
+    compressed: a few bytes might become very many.
     """
     if not body.startswith(b"#ASDF"):
         return "does not begin with #ASDF"
@@ -42,7 +45,9 @@ def _after_block(body: bytes, at: int) -> int:
     start = at + len(_MAGIC)
     if len(body) < start + _SIZES.size:
         return -1
-    length, flags, _, allocated, used, _, digest = _SIZES.unpack_from(body, start)
+    length, flags, compression, allocated, used, _, digest = _SIZES.unpack_from(body, start)
+    if any(compression):
+        raise InputError("its ASDF extension has a compressed block, which no product of JWST has")
     content = start + 2 + length
     if flags & _STREAMED:
         return len(body)

@@ -4,6 +4,7 @@ The watching daemon reads two headers of every file that arrives. astropy needs 
 and 48 MB for that; the fixed layout of FITS 4.0 (section 4) needs only this page.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -31,21 +32,24 @@ def parse_cards(cards: str) -> dict[str, Value]:
     Long strings are put together from their CONTINUE cards.
     """
     values: dict[str, Value] = {}
+    texts: dict[str, list[str]] = {}  #: the parts of long ones, put together once
     unfinished = ""
     for start in range(0, len(cards), CARD):
         card = cards[start : start + CARD]
         keyword = card[:8].rstrip()
         if keyword == "CONTINUE" and unfinished:
-            value = _value(card[8:])
-            keyword, value = unfinished, f"{values.pop(unfinished)}"[:-1] + f"{value or ''}"
-        elif card[8:10] == "= " and keyword not in COMMENTARY | values.keys():
+            parts = texts.setdefault(unfinished, [str(values[unfinished])])
+            more = str(_value(card[8:]) or "")
+            parts[-1:] = [parts[-1][:-1], more]
+            unfinished = unfinished if more.endswith("&") else ""
+            continue
+        value = None
+        if card[8:10] == "= " and keyword not in COMMENTARY and keyword not in values:
             value = _value(card[10:])
-        else:
-            value = None
         unfinished = keyword if isinstance(value, str) and value.endswith("&") else ""
         if value is not None:
             values[keyword] = value
-    return values
+    return values | {keyword: "".join(parts) for keyword, parts in texts.items()}
 
 
 def _value(field: str) -> Value | None:
@@ -70,8 +74,8 @@ def integer(header: Header, keyword: str) -> int | None:
     """The value as a whole number; None where there is none."""
     value = header.get(keyword)
     if isinstance(value, str):
-        return int(value) if value.strip().isdecimal() else None
-    return None if value is None else int(value)
+        return int(value) if value.strip().isdecimal() and len(value) < CARD else None
+    return None if value is None or not math.isfinite(value) else int(value)
 
 
 def flag(header: Header, keyword: str) -> bool:

@@ -33,6 +33,7 @@ OPTICS = {"NIRCAM": ("CHANNEL", "MODULE", "FILTER", "PUPIL")}  #: by which its r
 LAYOUT = re.compile(r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|BSCALE|BZERO|EXTNAME|EXTVER")
 
 UNSIGNED = 32768  #: BZERO of uint16, which FITS stores as int16
+LARGEST_ASDF = 2**28  #: bytes
 PROBE = 65536  #: bytes; a tail of SCI, in which a raw zero (32768 DN) for all samples is no exposure
 
 
@@ -111,6 +112,8 @@ def _check_extensions(hdus: list[Hdu], kind: str) -> None:
 
 def _check_asdf(file: BinaryIO, hdus: list[Hdu]) -> None:
     asdf = _find(hdus, "ASDF")
+    if asdf and asdf.nbytes > LARGEST_ASDF:
+        raise InputError(f"its ASDF extension has {asdf.nbytes} bytes; those of JWST are far smaller")
     if asdf and (flaw := asdftail.flaw(os.pread(file.fileno(), asdf.nbytes, asdf.start))):
         raise Incomplete(f"its ASDF extension {flaw}: the end of the file has not been written")
 

@@ -9,6 +9,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from calwebbd.stages.errors import Incomplete, InputError
 
+LARGEST = 2**26  #: bytes of an association file
+MOST = 50_000  #: members of a product
+LONGEST = 200  #: characters of a product's name; a suffix follows it
+_NAME_MAX, _PATH_MAX = 255, 4095  #: bytes, by Linux
 UNDEGRADED = "No known degraded exposures in association."
 
 
@@ -97,7 +101,10 @@ def asn_file_name(asn: Association, sequence: int = 1) -> str:
 
 
 def _load(path: Path) -> Association:
-    content = path.read_bytes().rstrip()
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1).rstrip()
+    if len(content) > LARGEST:
+        raise InputError(f"is larger than {LARGEST} bytes: no association")
     if not content.endswith(b"}"):
         raise Incomplete("ends before the association does")
     try:
@@ -107,6 +114,8 @@ def _load(path: Path) -> Association:
     except msgspec.DecodeError as error:
         kind = Incomplete if "truncated" in str(error) else InputError
         raise kind(f"is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise InputError("is no association: it is nested too deep") from error
     if not document.products:
         raise InputError("is no association: it has no product")
     products = tuple(_checked(product, path.parent) for product in document.products)
@@ -115,13 +124,28 @@ def _load(path: Path) -> Association:
 
 def _checked(product: Product, folder: Path) -> Product:
     """The product with its roles in lower case, as rules compare them."""
-    if not product.name or Path(product.name).name != product.name:
-        raise InputError(f"product name {product.name!r} is not a plain file name")
+    if not _plain(product.name) or len(product.name) > LONGEST:
+        raise InputError(f"product name {_short(product.name)} is not a plain file name")
+    if len(product.members) > MOST:
+        raise InputError(f"product {product.name} has more than {MOST} members")
     members = tuple(msgspec.structs.replace(m, exptype=m.exptype.strip().lower()) for m in product.members)
     if not any(member.exptype == "science" for member in members):
         raise InputError(f"product {product.name} has no science member")
     for member in members:
-        if not Path(member.expname).name:
+        name = Path(member.expname).name
+        if not name:
             raise InputError(f"a member of {product.name} has no file name")
+        if not _plain(name) or not member.expname.isprintable() or len(member.expname) > _PATH_MAX:
+            raise InputError(f"member {_short(member.expname)} of {product.name} is not the name of a file")
         member_path(folder, member)
     return Product(product.name, members)
+
+
+def _plain(name: str) -> bool:
+    """Whether it names a file in a folder, in characters that every file system has."""
+    alone = Path(name).name == name and name not in {"", ".", ".."} and not name.startswith(".")
+    return alone and name.isprintable() and len(name.encode(errors="replace")) <= _NAME_MAX
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) < 80 else f"{text[:60]}…")

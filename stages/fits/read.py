@@ -15,7 +15,7 @@ from asdf.util import load_yaml
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from calwebbd.stages import scratch
+from calwebbd.stages import asdftail, asdftree, scratch
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Header, Image, Ramp, Table
 from calwebbd.stages.fits.arrays import Planes, open_fits, read_array, read_table
@@ -189,7 +189,7 @@ def _read_times(hdus: Any) -> NDArray[np.float64] | None:
     """Times that no keyword holds; only collated superstripes have them."""
     if "INT_TIMES_STRIPE" not in hdus or "ASDF" not in hdus:
         return None
-    tree = load_yaml(io.BytesIO(hdus["ASDF"].data.tobytes()))
+    tree = load_yaml(io.BytesIO(_asdf(hdus)))
     times = tree["meta"].get("exposure", {}).get("read_times")
     return np.array(times, np.float64) if times else None
 
@@ -198,9 +198,23 @@ def _wcs(hdus: Any) -> Any:
     """The gwcs in the ASDF extension, or None."""
     if "ASDF" not in hdus or hdus[0].header.get("S_WCS") != "COMPLETE":
         return None
-    block = io.BytesIO(hdus["ASDF"].data.tobytes())
+    block = io.BytesIO(_asdf(hdus))
     with warnings.catch_warnings():
         # the tree's arrays are in other extensions, which asdf tries to find in files of their own
         warnings.simplefilter("ignore", AsdfConversionWarning)
-        with asdf.open(block, lazy_load=False, memmap=False) as file:
-            return file["meta"].get("wcs")
+        try:
+            with asdf.open(block, lazy_load=False, memmap=False) as file:
+                return file["meta"].get("wcs")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # a tree that says nonsense
+            reason = f"its ASDF extension cannot be read: {type(error).__name__}: {error}"
+            raise InputError(reason, file=hdus.filename() or "") from error
+
+
+def _asdf(hdus: Any) -> bytes:
+    """The content of the ASDF extension, if it is such as to be given to a library. Raises InputError."""
+    content: bytes = hdus["ASDF"].data.tobytes()
+    flaw = asdftail.flaw(content)
+    if flaw:
+        raise InputError(f"its ASDF extension {flaw}", file=hdus.filename() or "")
+    asdftree.check(content)
+    return content

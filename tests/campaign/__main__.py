@@ -1,0 +1,161 @@
+"""A fault campaign against a service, repeatable by its seed: ``python tests/campaign --seed 1``.
+
+Faults of all kinds in random order, while exposures keep coming; then the service may finish, and
+an auditor holds what is there against what an undisturbed service makes of the same. Prints a
+table, and exits with 1 if anything was lost, wrong or left over.
+"""
+
+import argparse
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+for _folder in (HERE.parent / "importroot", HERE.parent / "lib", HERE):
+    sys.path.insert(0, str(_folder))
+
+import auditor  # noqa: E402
+import faults  # noqa: E402
+from crds_server import serve, small_cache  # noqa: E402
+from night import Night  # noqa: E402
+from observatory import Observatory  # noqa: E402
+
+RECOVERY_S = 300.0  #: within which a service must have made a mosaic after each fault
+KILLS = ("service killed", "worker killed")
+
+
+def main() -> int:
+    args = _arguments()
+    base = args.folder or Path(tempfile.mkdtemp(prefix="campaign-", dir="/dev/shm"))
+    cache = small_cache(base / "server")
+    with serve(cache, "jwst_0001.pmap") as crds, faults.small_disk(_made(base / "night" / "out")) as mounted:
+        night = Night(base / "night", crds=_crds(base, crds.url))
+        night.disturb()
+        sky = Observatory(night.folder / "in", random.Random(args.seed + 1))
+        scene = faults.Scene(night, sky, random.Random(args.seed), crds, args.flood)
+        plan = _plan(args, mounted=mounted, clocked=night.clocked)
+        random.Random(args.seed).shuffle(plan)
+        began = time.monotonic()
+        try:
+            seconds = _undergo(scene, plan, args.quiet)
+            night.finish(timeout=3600.0)
+            minutes = (time.monotonic() - began) / 60
+            findings = list(auditor.audit(night, _undisturbed(base, night, sky), sky))
+        finally:
+            night.kill()
+        _report(args, scene, Counter(plan), seconds, findings, minutes)
+    if not findings and args.folder is None:
+        shutil.rmtree(base)
+    else:
+        print(f"everything is in {base}")
+    return 1 if findings else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python tests/campaign", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=200, help="of the service and of workers")
+    parser.add_argument("--each", type=int, default=3, help="how often every other fault comes")
+    parser.add_argument("--flood", type=int, default=2000, help="files in an event overflow")
+    parser.add_argument("--only", nargs="*", help="no other faults than these, by their names")
+    parser.add_argument("--folder", type=Path, help="default: one in memory, removed if all is well")
+    parser.add_argument("--quiet", action="store_true")
+    return parser.parse_args()
+
+
+def _plan(args: argparse.Namespace, *, mounted: bool, clocked: bool) -> list[str]:
+    """Names of faults; those which this machine does not allow are said to be left out."""
+    impossible = faults.NEED_MOUNTS if not mounted else frozenset()
+    impossible |= frozenset() if clocked else {"clock jumps"}
+    plan = []
+    for name in args.only or faults.FAULTS:
+        if name in impossible:
+            print(f"left out, not possible here: {name}")
+            continue
+        times = args.kills // 2 if name in KILLS else args.each
+        plan += [name] * (1 if name == "event overflow" else times)
+    return plan
+
+
+def _undergo(scene: faults.Scene, plan: list[str], quiet: bool) -> dict[str, list[float]]:
+    """All of it. Returns s until a fresh observation was combined after each fault but kills."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for n, name in enumerate(plan, 1):
+        scene.night.keep()
+        faults.FAULTS[name](scene)
+        if name not in KILLS:
+            scene.killed.clear()
+            prefix = scene.sky.observe(name)
+            took = scene.night.until(lambda prefix=prefix: _combined(scene.night, prefix), RECOVERY_S)
+            if took is None:
+                scene.skipped[f"{name}, not over"] += 1
+            seconds[name].append(RECOVERY_S if took is None else took)
+        if not quiet:
+            print(f"{n}/{len(plan)} {name}", *(f"{s:.1f} s" for s in seconds[name][-1:]), flush=True)
+    return seconds
+
+
+def _combined(night: Night, prefix: str) -> bool:
+    program, observation = prefix[2:7], prefix[7:10]
+    return any(night.output.glob(f"jw{program}-o{observation}_*_i2d.fits"))
+
+
+def _undisturbed(base: Path, night: Night, sky: Observatory) -> Path:
+    """The products of another service, which is given all files at once."""
+    quiet = Night(base / "quiet")
+    for name, text in sky.valid.items():
+        (quiet.folder / "in" / name).write_text(text)
+    quiet.finish(timeout=3600.0)
+    return quiet.output
+
+
+def _crds(base: Path, url: str) -> str:
+    """A cache that has one of the server's two contexts."""
+    cache = base / "cache" / "mappings" / "jwst"
+    cache.mkdir(parents=True)
+    for path in (base / "server" / "mappings" / "jwst").glob("*0001*"):
+        shutil.copy(path, cache)
+    return f'path = "{base / "cache"}"\nserver = "{url}"\ncontext = "latest"'
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _report(
+    args: argparse.Namespace,
+    scene: faults.Scene,
+    times: Counter[str],
+    seconds: dict[str, list[float]],
+    findings: list[tuple[str, str]],
+    minutes: float,
+) -> None:
+    lost = auditor.by_cause(findings, scene.sky)
+    print("\n| fault | times | back after (median, longest), s | lost, wrong or left over |")
+    print("|---|---|---|---|")
+    for name in faults.FAULTS:
+        if name in times:
+            took = seconds.get(name)
+            back = f"{statistics.median(took):.1f}, {max(took):.1f}" if took else ""
+            print(f"| {name} | {times[name] - scene.skipped[name]} | {back} | {lost.pop(name, 0)} |")
+    print(f"| of no single fault | | | {sum(lost.values())} |")
+    sky, night = scene.sky, scene.night
+    print(
+        f"\nseed {args.seed}; {minutes:.0f} minutes; {len(sky.valid)} valid exposures, {len(sky.invalid)} "
+        f"invalid, {len(sky.unused)} of which nothing follows; {len(list(night.output.glob('*.*')))} files "
+        f"made; {night.lives} lives of the service, {night.deaths} of which ended by themselves"
+    )
+    for name, what in findings[:50]:
+        print(f"{name}: {what}")
+    for what, n in scene.skipped.items():
+        print(f"{n} times: {what}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""What befalls a service, one function each: it acts, and undoes what it did; it checks nothing."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crds_server import CrdsServer, Faults
+from night import Night
+from observatory import Observatory, rename, write
+
+HOUR = 3600.0
+MOST_KILLINGS = 2  #: of one job in a row: the third is taken for its own fault
+DISK_MB = 64
+
+
+@dataclass
+class Scene:
+    """crds : the server that the service asks; flood : files at once; killed : how often, by job"""
+
+    night: Night
+    sky: Observatory
+    moments: random.Random
+    crds: CrdsServer
+    flood: int
+    killed: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def wait(self, shortest: float, longest: float) -> None:
+        time.sleep(self.moments.uniform(shortest, longest))
+
+
+def kill_service(scene: Scene) -> None:
+    """At a moment of its start, of its work, or of its recovery."""
+    scene.night.keep()
+    scene.sky.observe("service killed")
+    scene.wait(0.05, 3.0)
+    scene.night.kill()
+    scene.night.start()
+
+
+def kill_worker(scene: Scene) -> None:
+    scene.sky.observe("worker killed")
+    scene.night.until(lambda: _victims(scene), 30.0)
+    scene.wait(0.0, 0.05)
+    victims = _victims(scene)
+    if not victims:
+        scene.skipped["worker killed"] += 1
+        return
+    pid = scene.moments.choice(sorted(victims))
+    scene.killed[victims[pid]] += 1
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_fork_server(scene: Scene) -> None:
+    """With it all workers die."""
+    scene.sky.observe("fork server killed")
+    scene.night.until(scene.night.workers, 30.0)
+    victims, pid = scene.night.workers(), scene.night.fork_server()
+    if pid is None or any(scene.killed[job] >= MOST_KILLINGS for job in victims.values()):
+        scene.skipped["fork server killed"] += 1
+        return
+    scene.killed.update(victims.values())
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _victims(scene: Scene) -> dict[int, str]:
+    return {p: job for p, job in scene.night.workers().items() if scene.killed[job] < MOST_KILLINGS}
+
+
+def full_disk(scene: Scene) -> None:
+    """The file system of the products has no byte left."""
+    balloon = scene.night.folder / "out" / "balloon"
+    with suppress(OSError), balloon.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 65536)
+    with suppress(OSError), balloon.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"\0")
+    scene.sky.observe("full disk")
+    scene.wait(3.0, 8.0)
+    balloon.unlink()
+
+
+def read_only(scene: Scene) -> None:
+    """The file system of the products is remounted read-only, by force, in the middle of work."""
+    target = scene.night.folder / "out"
+    scene.sky.observe("read-only output")
+    scene.night.until(scene.night.workers, 20.0)
+    # A remount is refused while a file is open for writing; what works at any time is to lay a
+    # read-only view of the folder over itself.
+    _run("mount", "--bind", str(target), str(target))
+    _run("mount", "-o", "remount,ro,bind", str(target))
+    try:
+        scene.sky.observe("read-only output")
+        scene.wait(3.0, 8.0)
+    finally:
+        _run("umount", "-l", str(target))
+
+
+def clock_jumps(scene: Scene) -> None:
+    for seconds in (2 * HOUR, -26 * HOUR, 30 * HOUR, -0.5 * HOUR):
+        scene.sky.observe("clock jumps")
+        scene.wait(0.2, 1.5)
+        scene.night.jump(seconds)
+        scene.wait(0.2, 1.5)
+
+
+def out_of_memory(scene: Scene) -> None:
+    scene.sky.observe("job out of memory", SUFFER="memory", AT="detector1", TIMES=2)
+
+
+def hung_job(scene: Scene) -> None:
+    scene.sky.observe("hung job", SUFFER="hang", AT="detector1", TIMES=1)
+
+
+def torn_files(scene: Scene) -> None:
+    """Some for good; the others are whole in the end."""
+    scene.sky.spoil("torn files")
+    prefix = scene.sky.observe("torn files", lambda path, text: path.write_text(text[:-9]))
+    for cut in (-5, -3, -1):
+        scene.wait(0.1, 0.5)
+        for name in sorted(n for n in scene.sky.valid if n.startswith(prefix)):
+            (scene.sky.folder / name).write_text(scene.sky.valid[name][:cut])
+    scene.wait(0.0, 6.0)  # longer than patience, at times
+    for name in sorted(n for n in scene.sky.valid if n.startswith(prefix)):
+        scene.moments.choice((write, rename))(scene.sky.folder / name, scene.sky.valid[name])
+
+
+def overflow(scene: Scene) -> None:
+    """The service sleeps while more files come than the kernel remembers."""
+    scene.night.keep()
+    scene.night.until(lambda: scene.night.ask("SELECT 1 FROM job WHERE state = 'done' LIMIT 1"), 60.0)
+    scene.night.signal(signal.SIGSTOP)
+    scene.sky.flood("event overflow", scene.flood, used=10)
+    length = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    noise = [scene.sky.folder / f".noise-{n}" for n in range(2)]
+    for n in range(length):  # two files in turn, else the kernel makes one event of all
+        noise[n % 2].touch()
+    scene.night.signal(signal.SIGCONT)
+    for path in noise:
+        path.unlink()
+
+
+def root_replaced(scene: Scene) -> None:
+    """The watched folder is moved away, another one with the same files comes in its place later."""
+    folder = scene.sky.folder
+    scene.sky.observe("root replaced")
+    away = folder.with_name("in.away")
+    folder.rename(away)
+    scene.wait(0.5, 3.0)
+    copy = folder.with_name("in.copy")
+    shutil.copytree(away, copy)
+    copy.rename(folder)
+    shutil.rmtree(away)
+    scene.sky.observe("root replaced")
+
+
+def database_locked(scene: Scene) -> None:
+    """By another process, for shorter or for longer than the service waits for it."""
+    path = scene.night.folder / "state" / "calwebbd.db"
+    if not path.exists():
+        scene.skipped["database locked"] += 1
+        return
+    scene.sky.observe("database locked")
+    with closing(sqlite3.connect(path, timeout=30.0, isolation_level=None)) as other:
+        with suppress(sqlite3.OperationalError):
+            other.execute("BEGIN EXCLUSIVE")
+        scene.wait(*scene.moments.choice(((1.0, 4.0), (12.0, 15.0))))
+
+
+def crds_server(scene: Scene) -> None:
+    """Down, slow, out of its mind, or lying about what is the context, and what is in it."""
+    faults = (
+        Faults(status=500),
+        Faults(slow=4.0),
+        Faults(garbage=True),
+        Faults(truncate=100),
+        Faults(short=True),
+        Faults(wrong=True),
+        Faults(lies=True),
+        Faults(endless=True),
+    )
+    scene.crds.contexts["latest"] = scene.moments.choice(("jwst_0001.pmap", "jwst_0002.pmap"))
+    scene.crds.faults = fault = scene.moments.choice(faults)
+    if fault.slow:
+        scene.crds.contexts["latest"] = "jwst_0001.pmap"  # slow, but right
+    scene.sky.observe("CRDS server down, slow or lying")
+    with suppress(subprocess.TimeoutExpired):
+        scene.night.command("crds", "refresh", timeout=20.0)
+    scene.crds.contexts["latest"] = "jwst_0001.pmap"
+    scene.crds.faults = Faults()
+
+
+#: how they are called in the table, and how many of each there are for each hundred kills
+FAULTS: dict[str, Callable[[Scene], None]] = {
+    "service killed": kill_service,
+    "worker killed": kill_worker,
+    "fork server killed": kill_fork_server,
+    "full disk": full_disk,
+    "read-only output": read_only,
+    "clock jumps": clock_jumps,
+    "job out of memory": out_of_memory,
+    "hung job": hung_job,
+    "torn files": torn_files,
+    "event overflow": overflow,
+    "root replaced": root_replaced,
+    "database locked": database_locked,
+    "CRDS server down, slow or lying": crds_server,
+}
+NEED_MOUNTS = frozenset({"full disk", "read-only output"})
+NEED_FAKE = frozenset({"job out of memory", "hung job", "torn files", "event overflow"})
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """A file system of its own at a folder; False, and none, where that is not allowed."""
+    options = f"size={DISK_MB}m"
+    allowed = _run("mount", "-t", "tmpfs", "-o", options, "campaign", str(folder)) == 0
+    try:
+        yield allowed
+    finally:
+        if allowed:
+            _run("umount", "-l", str(folder))
+
+
+def _run(*command: str) -> int:
+    return subprocess.run(command, capture_output=True, check=False).returncode

@@ -1,0 +1,181 @@
+"""A service under a campaign: its folders, its life and death, and its database as others see it."""
+
+import os
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+TESTS = HERE.parent
+#: beside what the interpreter finds by itself
+PATH = os.pathsep.join(str(folder) for folder in (TESTS / "importroot", TESTS / "lib", HERE))
+
+CONFIG = """
+[folders]
+watch = ["in"]
+output = "out/products"
+state = "state"
+[crds]
+{crds}
+[workers]
+processes = 3
+memory_mb = 12000
+timeout_seconds = {timeout}
+[watch]
+settle_seconds = 0.1
+patience_seconds = 4
+rescan_seconds = 10
+poll_seconds = 5
+[associations]
+hold_seconds = 1
+[queue]
+reserve_mb = 1
+probe_seconds = 1
+[log]
+file = "log.json"
+"""
+
+
+class Night:
+    """A folder with a configuration; `work` is fake or real."""
+
+    def __init__(self, folder: Path, *, crds: str = 'context = "jwst_0001.pmap"', work: str = "fake") -> None:
+        self.folder, self.work = folder, work
+        self.process: subprocess.Popen[bytes] | None = None
+        self.lives = self.deaths = 0  #: services begun; those that ended by themselves
+        self.shift = 0.0
+        for name in ("in", "out", "state", "notes"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        self.config = folder / "calwebbd.toml"
+        self.config.write_text(CONFIG.format(crds=crds, timeout=15 if work == "fake" else 300))
+        self._environment = os.environ | {"PYTHONPATH": PATH, "CRDS_SERVER_URL": "", "OMP_NUM_THREADS": "1"}
+        self._clock = folder / "clock"
+        self._clock.write_bytes(struct.pack("d", 0.0))
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "out" / "products"
+
+    def disturb(self) -> None:
+        """From now on there is a campaign, and its clock."""
+        self._environment["CAMPAIGN_NOTES"] = str(self.folder / "notes")
+        shim = self.folder / "clock.so"
+        command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(shim), str(HERE / "clock.c"), "-ldl"]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            self._environment |= {"LD_PRELOAD": str(shim), "CAMPAIGN_CLOCK": str(self._clock)}
+
+    @property
+    def clocked(self) -> bool:
+        return "LD_PRELOAD" in self._environment
+
+    def jump(self, seconds: float) -> None:
+        """The wall clock of the service and its workers."""
+        self.shift += seconds
+        with self._clock.open("r+b") as file:
+            file.write(struct.pack("d", self.shift))
+
+    def start(self, *options: str) -> "subprocess.Popen[bytes]":
+        self.lives += 1
+        command = [sys.executable, str(HERE / "service.py"), str(self.config), self.work, *options]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=self._environment, stderr=log)
+        return self.process
+
+    def keep(self) -> None:
+        """As a supervisor does: start it again if it has ended."""
+        if self.process is None:
+            self.start()
+        elif self.process.poll() is not None:
+            self.deaths += 1
+            self.start()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def until(self, condition: Callable[[], object], timeout: float) -> float | None:
+        """Seconds until it was so, under a supervisor; None if it never was."""
+        began = time.monotonic()
+        while time.monotonic() - began < timeout:
+            if condition():
+                return time.monotonic() - began
+            self.keep()
+            time.sleep(0.1)
+        return None
+
+    def finish(self, timeout: float) -> None:
+        """Let a service end by itself what there is to do, however late it was to be tried again."""
+        self.kill()
+        for _ in range(30):
+            process = self.start("--once")
+            if process.wait(timeout=timeout):
+                raise RuntimeError(f"the service ended with {process.returncode}, see {self.folder / 'log'}")
+            self.process = None
+            due = self.ask("SELECT max(not_before) FROM job WHERE state = 'ready'")[0][0]
+            if due is None:
+                return
+            wait = due - (time.time() + self.shift) + 1.0
+            if self.clocked:
+                self.jump(max(1.0, wait))
+            else:
+                time.sleep(max(1.0, wait))
+
+    def ask(self, sql: str, *values: Any) -> list[Any]:
+        """Of the database, beside the service; empty if there is none yet."""
+        path = self.folder / "state" / "calwebbd.db"
+        if not path.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30.0)) as database:
+            try:
+                return database.execute(sql, values).fetchall()
+            except sqlite3.OperationalError:  # not made yet
+                return []
+
+    def command(self, *words: str, timeout: float | None = None) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "calwebbd.daemon", *words, "--config", str(self.config)]
+        environment = {k: v for k, v in self._environment.items() if k != "LD_PRELOAD"}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=timeout
+        )
+
+    def workers(self) -> dict[int, str]:
+        """Processes that calibrate now, and what."""
+        found = {}
+        for path in (self.folder / "notes").iterdir():
+            if path.name.isdecimal() and _lives(int(path.name)):
+                found[int(path.name)] = path.read_text()
+        return found
+
+    def fork_server(self) -> int | None:
+        if self.process is None:
+            return None
+        parents = {_parent(pid) for pid in self.workers()}
+        parents.discard(None)
+        return next(iter(parents), None)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
