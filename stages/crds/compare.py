@@ -11,7 +11,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from calwebbd.stages import crds
@@ -42,6 +41,7 @@ class Comparison:
     new: str
     _known: dict[tuple[Any, ...], tuple[str | None, str | None]] = field(default_factory=dict)
     _kinds: dict[tuple[str, str, str], _Kind | None] = field(default_factory=dict)
+    _rules: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     def changed(
         self, header: Header, types: Iterable[str], old: str
@@ -76,14 +76,19 @@ class Comparison:
         """None where both contexts have the same rules."""
         key = (old, instrument, name)
         if key not in self._kinds:
-            one, other = _rules(old, instrument).get(name), _rules(self.new, instrument).get(name)
+            one, other = (self._named(context, instrument).get(name) for context in (old, self.new))
             self._kinds[key] = None if one == other else _what_matters(one, other)
         return self._kinds[key]
 
+    def _named(self, context: str, instrument: str) -> dict[str, str]:
+        """Name of the mapping, or N/A or OMIT, by type."""
+        key = (context, instrument)
+        if key not in self._rules:
+            self._rules[key] = _rules(context, instrument)
+        return self._rules[key]
 
-@lru_cache(maxsize=256)
+
 def _rules(context: str, instrument: str) -> dict[str, str]:
-    """Name of the mapping, or N/A or OMIT, by type."""
     names = _selector(context)
     own = {key.lower(): value for key, value in names.items()}.get(instrument)
     if own is None or not own.endswith(".imap"):

@@ -54,8 +54,6 @@ def publish(config: Config, path: Path, content: bytes, kind: str, sha256: str) 
 def night() -> Iterator[Config]:
     """Two exposures calibrated and combined, one dead, one in quarantine; the service has stopped."""
     os.environ["PYTHONPATH"] = os.pathsep.join([os.environ["PYTHONPATH"], str(LIB)])
-    kept = retry.POLICIES[retry.Failure.ERROR]
-    retry.POLICIES[retry.Failure.ERROR] = retry.Policy(attempts=1)
     with folder() as base:
         config = configuration(Path(base))
         incoming = config.folders.watch[0]
@@ -65,7 +63,9 @@ def night() -> Iterator[Config]:
         fake.expose(incoming, 3, OBSERVTN="002", DO="bug")
         (incoming / fake.name(4)).write_text("once upon a time")
         here = "fake_calibration"
-        Service(config, calibrate=f"{here}:calibrate", verify=f"{here}:verify").run(once=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(retry.POLICIES, retry.Failure.ERROR, retry.Policy(attempts=1))
+            Service(config, calibrate=f"{here}:calibrate", verify=f"{here}:verify").run(once=True)
         publish(
             config,
             config.folders.output / fake.name(suffix="cal").replace(".fits", ".png"),
@@ -74,7 +74,6 @@ def night() -> Iterator[Config]:
             PICTURE,
         )
         yield config
-    retry.POLICIES[retry.Failure.ERROR] = kept
 
 
 @pytest.fixture
