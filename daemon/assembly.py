@@ -197,11 +197,12 @@ class Assembly:
         *,
         feeds: str = "",
         reason: str = "",
-    ) -> None:
+    ) -> bool:
+        """False if just this was put before."""
         # An estimate is no proof: what seems larger than the budget is tried alone.
         mem_mb = min(self.terms.estimate(work.pipeline, headers), self.terms.budget_mb)
         disk_mb = estimate_disk_mb(work.pipeline, headers)
-        self.store.put(work.job(mem_mb, disk_mb=disk_mb, feeds=feeds, reason=reason), now)
+        return self.store.put(work.job(mem_mb, disk_mb=disk_mb, feeds=feeds, reason=reason), now)
 
 
 def value_of(value: str | None, role: str) -> Input:

@@ -207,7 +207,9 @@ class Dispatch(Assembly):
             self.records.note(known.path, "an association makes its product, with the other members")
             return
         source = (Input(known.path, known.sha256, again=again),)
-        self._put(self._work(step.pipeline, subject, source, known.header), [known.header], now, feeds=feeds)
+        work = self._work(step.pipeline, subject, source, known.header)
+        if not self._put(work, [known.header], now, feeds=feeds):
+            self._still_wrong(work, now)
 
     def _expect(self, seen: Seen, awaited: Mapping[Path, str], now: float) -> None:
         """A manifest: what has come already is held against it."""
@@ -215,6 +217,12 @@ class Dispatch(Assembly):
         for path in self.records.expect(seen.known.path, awaited, now):
             reason = self.records.contradiction(path, self.records.at(path))
             self.records.quarantine(path, stamp(path) or "", reason, now, known=True)
+
+    def _still_wrong(self, work: Work, now: float) -> None:
+        """A file that was only touched, or copied: what a pipeline has found wrong in it is wrong still."""
+        job = self.store.by_key(work.key)
+        if job is not None and job.state is State.DEAD and job.failure == Failure.INPUT:
+            self._lament(job, work, Failure.INPUT, job.reason, now)
 
     def _lament(self, job: Job, work: Work, failure: Failure | None, reason: str, now: float) -> None:
         """Groups need not wait for what a dead job was to make; wrong input is quarantined."""

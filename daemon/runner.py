@@ -158,9 +158,15 @@ def _heard(running: Running) -> Reply | None:
     return None
 
 
+_UNKNOWN = 255  #: what multiprocessing says of a child of a fork server that is no more
+
+
 def _killed(running: Running) -> Reply:
     """The pipe was closed without a reply."""
     code = running.process.exitcode
+    if code == _UNKNOWN:
+        reason = "the server that had forked its process died"
+        return Reply(failure=Failure.LOST, reason=reason, peak_mb=running.peak_mb)
     if code is None or code >= 0:
         reason = f"its process ended with exit code {code} and no reply"
         return Reply(failure=Failure.ERROR, reason=reason, peak_mb=running.peak_mb)

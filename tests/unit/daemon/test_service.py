@@ -186,6 +186,16 @@ def test_wrong_input_found_by_a_pipeline_is_quarantined_and_not_waited_for(confi
     assert fake.read(config.folders.output / MOSAIC)["data"] == "i2d(cal(rate(light)))"
 
 
+def test_what_a_pipeline_found_wrong_is_wrong_still_when_it_was_only_touched(config: Config) -> None:
+    path = fake.expose(incoming(config), 1, of=1, text="light", DO="wrong")
+    run_once(config)
+    os.utime(path, (1.0, 1.0))
+    run_once(config)
+    with asking(config.folders.database) as ask:
+        (held,) = ask.quarantine()
+    assert held["reason"] == "detector1: copy: is out of focus"
+
+
 def test_a_missing_reference_holds_its_exposure_only(config: Config) -> None:
     fake.expose(incoming(config), 1, DO="missing", AT="image2")
     fake.expose(incoming(config), 2, FILTER="F150W")

@@ -1,12 +1,13 @@
 """How an attempt ends, and what identifies a piece of work."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_calibration as fake
 import msgspec
 import pytest
 
-from calwebbd.daemon import workspace
+from calwebbd.daemon import runner, workspace
 from calwebbd.daemon.work import Input, Product, Work, encode, work_of
 from calwebbd.daemon.worker import Reply, attempt
 from calwebbd.queues.retry import Failure
@@ -95,3 +96,8 @@ def test_a_product_of_another_content_is_not_taken_for_ours(tmp_path: Path) -> N
     (tmp_path / "a_rate.fits").write_text("older")
     with pytest.raises(workspace.Vanished, match=r"a_rate\.fits"):
         workspace.publish(tmp_path / "job", [Product("a_rate.fits", "rate", "0" * 64, 1)], tmp_path)
+
+
+def test_when_the_fork_server_dies_its_workers_are_lost_by_no_fault_of_theirs() -> None:
+    running = SimpleNamespace(process=SimpleNamespace(exitcode=255), peak_mb=None)
+    assert runner._killed(running).failure is Failure.LOST  # type: ignore[arg-type]
