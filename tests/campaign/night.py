@@ -17,6 +17,8 @@ TESTS = HERE.parent
 #: beside what the interpreter finds by itself
 PATH = os.pathsep.join(str(folder) for folder in (TESTS / "importroot", TESTS / "lib", HERE))
 
+SHORT_S = 10.0
+
 CONFIG = """
 [folders]
 watch = ["in"]
@@ -50,6 +52,8 @@ class Night:
         self.folder, self.work = folder, work
         self.process: subprocess.Popen[bytes] | None = None
         self.lives = self.deaths = 0  #: services begun; those that ended by themselves
+        self._short = 0  #: of those, lives in a row in which nothing can have been done
+        self._began = 0.0
         self.shift = 0.0
         for name in ("in", "out", "state", "notes"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -83,6 +87,7 @@ class Night:
 
     def start(self, *options: str) -> "subprocess.Popen[bytes]":
         self.lives += 1
+        self._began = time.monotonic()
         command = [sys.executable, str(HERE / "service.py"), str(self.config), self.work, *options]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, env=self._environment, stderr=log)
@@ -94,6 +99,9 @@ class Night:
             self.start()
         elif self.process.poll() is not None:
             self.deaths += 1
+            self._short = self._short + 1 if time.monotonic() - self._began < SHORT_S else 0
+            if self._short > 10:
+                raise RuntimeError(f"the service does not live, see {self.folder / 'log'}")
             self.start()
 
     def kill(self) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from calwebbd.daemon import logs
 from calwebbd.daemon.config import load
-from calwebbd.daemon.service import VERIFY, Service
+from calwebbd.daemon.parts import VERIFY
+from calwebbd.daemon.service import Service
 
 WORK = {
     "fake": {"calibrate": "suffering:calibrate", "verify": "suffering:verify"},
