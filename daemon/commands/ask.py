@@ -47,7 +47,7 @@ def _root(root: dict[str, Any]) -> str:
     standings = [name for name in ("catalogued", "aliases", "quarantined", "in hand") if root[name]]
     counts = [f"{root[name]} {name}" for name in standings]
     counts += [f"{n} ignored ({reason})" for reason, n in root["ignored"].items()]
-    told = f"{root['seen']} files ({', '.join(counts)})" if counts else "no files"
+    told = f"{root['seen']} files ({', '.join(counts)})" if counts else "no files when it was last scanned"
     heard = "events and scans" if root["events"] else f"scans only, {root['mode']}"
     return f"{told}; {heard}; canary {root['canary']}" + ("" if root["adds_up"] else "; THIS DOES NOT ADD UP")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +26,11 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 def verb(verbs: Verbs, common: Common, name: str, help: str, **more: Any) -> argparse.ArgumentParser:
     """A verb with the options of all questions."""
     parser: argparse.ArgumentParser = verbs.add_parser(name, parents=[common], help=help, **more)
+    options(parser)
+    return parser
+
+
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         type=Path,
@@ -33,7 +39,6 @@ def verb(verbs: Verbs, common: Common, name: str, help: str, **more: Any) -> arg
         f"{places.SYSTEM}",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser
 
 
 def since(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +65,14 @@ def settings(args: argparse.Namespace) -> Config:
         return config.load(places.configuration(args.config))
     except config.ConfigError as error:
         raise CommandError(str(error)) from error
+
+
+def use_cache(args: argparse.Namespace) -> None:
+    """The CRDS cache of the service, if there is one, unless the environment names another."""
+    if "CRDS_PATH" in os.environ or not places.configuration(args.config).exists():
+        return
+    if path := settings(args).crds.path:
+        os.environ["CRDS_PATH"] = str(path)
 
 
 def answer(args: argparse.Namespace, question: Callable[[Ask], Any], say: Callable[[Any], None]) -> int:

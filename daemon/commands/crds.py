@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from calwebbd.daemon.commands import Common, Verbs
+from calwebbd.daemon.commands import Common, Verbs, asking
 from calwebbd.daemon.commands import contexts as of_service
 
 
@@ -24,7 +24,7 @@ def add(verbs: Verbs, common: Common) -> None:
     for topic in (show, references):
         topic.add_argument("--context", metavar="PMAP", help="default: CRDS_CONTEXT, else the latest")
     for topic in (show, references, contexts):
-        topic.add_argument("--json", action="store_true", help="print JSON")
+        asking.options(topic)
     of_service.add(topics, common)
 
 
@@ -32,6 +32,7 @@ def run_show(args: argparse.Namespace) -> int:
     """The cache, the literal context, and the rules it has for each instrument."""
     from calwebbd.stages import crds
 
+    asking.use_cache(args)
     context = crds.literal_context(args.context)
     facts = {"cache": str(crds.cache_path()), "context": context, "mappings": crds.mappings(context)}
     if args.json:
@@ -57,6 +58,7 @@ def run_references(args: argparse.Namespace) -> int:
     route = pipeline_for(header, split_suffix(args.file.name)[2])
     if route.pipeline is None:
         raise InputError(route.reason, file=str(args.file))
+    asking.use_cache(args)
     context = crds.literal_context(args.context)
     found: dict[str, dict[str, str | None]] = {}
     path = path_of(header)
@@ -81,6 +83,7 @@ def run_contexts(args: argparse.Namespace) -> int:
     """Contexts in the cache; the one that is used by default is marked."""
     from calwebbd.stages import crds
 
+    asking.use_cache(args)
     default, known = crds.literal_context(), crds.contexts()
     if args.json:
         print(json.dumps({"contexts": known, "default": default}, indent=2))

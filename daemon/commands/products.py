@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from calwebbd.daemon.commands import Common, Verbs
-from calwebbd.daemon.commands.asking import answer, settings, show, table, verb, when
+from calwebbd.daemon.commands.asking import answer, show, table, use_cache, verb, when
 from calwebbd.daemon.errors import CommandError
 
 
@@ -76,14 +75,8 @@ def _export(lineage: dict[str, Any], file: str) -> None:
 
 def run_whatif(args: argparse.Namespace) -> int:
     """Compare the best references of all that was made."""
-    _use_cache(args)
+    use_cache(args)
     return answer(args, lambda ask: ask.whatif(args.context), _whatif)
-
-
-def _use_cache(args: argparse.Namespace) -> None:
-    """The CRDS cache of the service, unless the environment names another."""
-    if "CRDS_PATH" not in os.environ and (path := settings(args).crds.path):
-        os.environ["CRDS_PATH"] = str(path)
 
 
 def run_diff(args: argparse.Namespace) -> int:
@@ -91,7 +84,7 @@ def run_diff(args: argparse.Namespace) -> int:
     if args.one.endswith(".pmap") and args.other.endswith(".pmap"):
         from calwebbd.daemon.ask.contents import contexts
 
-        _use_cache(args)
+        use_cache(args)
         show(args, contexts(args.one, args.other), _diff)
         return 0
 

@@ -1,6 +1,7 @@
 """The command line: what scripts rely on."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,3 +81,19 @@ def test_crds_is_asked_without_a_server(uncal: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "  jwst_0001.pmap\n* jwst_0002.pmap\n  jwst_0003.pmap\n"
     assert main(["crds", "show", "--json"]) == 0
     assert "gain" in json.loads(capsys.readouterr().out)["mappings"]["nircam"]
+
+
+def test_crds_knows_the_cache_of_the_service(
+    crds_environment: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cache = os.environ["CRDS_PATH"]
+    config = tmp_path / "calwebbd.toml"
+    config.write_text(
+        f'[folders]\nwatch = ["in"]\noutput = "out"\nstate = "state"\n[crds]\npath = "{cache}"\n'
+    )
+    monkeypatch.delenv("CRDS_PATH")
+    assert main(["crds", "show", "--json", "--config", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out)["cache"] == cache
