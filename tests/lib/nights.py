@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from calwebbd.stages.simulate import Effects, simulate_cache, simulate_exposures
 from calwebbd.stages.simulate.detectors import DETECTORS
@@ -15,6 +16,7 @@ CONTEXTS = {
     "jwst_0002.pmap": "CRDS parameters",
     "jwst_0003.pmap": "every optional step on",
 }
+NOISE = ("poisson", "read_noise", "pedestal", "amplifier_offsets", "one_over_f", "cosmic_rays", "snowballs")
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,18 @@ class Case:
     pairs: bool = False  #: of wavefront sensing: combined by two
     tracks: float | None = None  #: of cosmic rays, for each pixel and group; as many as in flight if None
     stripes: float = 1.0  #: DN rms, from line to line
+    average_dark: bool = True  #: its noise is in ours, as it is not in theirs (docs/departures.md)
 
     @property
     def instrument(self) -> str:
         return DETECTORS[self.detectors[0]].instrument
 
-    def observe(self, cache: Path, folder: Path, seed: int) -> list[Path]:
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """What calwebbd is told, by step."""
+        return {} if self.average_dark else {"dark_current": {"average_dark_current": 0.0}}
+
+    def observe(self, cache: Path, folder: Path, seed: int, effects: Effects | None = None) -> list[Path]:
         """The exposures, made in the folder."""
         made = simulate_exposures(
             cache,
@@ -56,7 +64,7 @@ class Case:
             tso=self.tso,
             segments=self.segments,
             seed=seed,
-            effects=self.effects,
+            effects=effects or self.effects,
         )
         return made.paths
 
@@ -97,6 +105,10 @@ class Campaign:
         )
         return cache, {case: case.observe(cache, folder / case.name, seed) for case in self.cases}
 
+    def quiet(self, case: Case, cache: Path, seed: int) -> Callable[[Path], list[Path]]:
+        """Makes the exposures of a case without noise and cosmic rays, in a folder."""
+        return lambda folder: case.observe(cache, folder, seed, case.effects.without(*NOISE))
+
 
 BOTH = ("NRCA1", "NRCALONG")
 USUAL, ALL = tuple(CONTEXTS)[:2], tuple(CONTEXTS)[1:]
@@ -117,12 +129,38 @@ IMAGERS = Campaign(
     "imagers",
     (
         Case("niriss", "F158M SUB256, 4 groups, 4 dithers", ("NIS",), "SUB256", 4, "NIS", dithers=4),
+        Case(
+            "niriss-plain",
+            "F158M SUB256, 4 groups, 4 dithers, without noise of the average dark",
+            *(("NIS",), "SUB256", 4, "NIS"),
+            dithers=4,
+            average_dark=False,
+        ),
         Case("guider", "SUB128CNTR, 6 groups, 4 dithers", ("GUIDER1",), "SUB128CNTR", 6, "FGS", dithers=4),
         Case("miri", "F770W SUB256, 12 groups, 4 dithers", ("MIRIMAGE",), "SUB256", 12, "FASTR1", dithers=4),
         Case("wavefront", "F200W SUB160, 5 groups, a pair", ("NRCB1",), "SUB160", 5, dithers=2, pairs=True),
     ),
     USUAL,
     stages=3,
+)
+#: The same in full frames, by two dithers.
+FULL_IMAGERS = Campaign(
+    "full-imagers",
+    (
+        Case(
+            "niriss-full",
+            "F158M FULL, 4 groups, 2 dithers, without noise of the average dark",
+            *(("NIS",), "FULL", 4, "NIS"),
+            dithers=2,
+            average_dark=False,
+        ),
+        Case("guider-full", "FULL, 4 groups, 2 dithers", ("GUIDER1",), "FULL", 4, "FGS", dithers=2),
+        Case("miri-full", "F770W FULL, 10 groups, 2 dithers", ("MIRIMAGE",), "FULL", 10, "FASTR1", dithers=2),
+        Case("nircam-full", "F200W FULL, 5 groups, 2 dithers", ("NRCA1",), "FULL", 5, dithers=2),
+    ),
+    USUAL[1:],
+    stages=3,
+    dark_frames=12,
 )
 FULL = Campaign(
     "full", (Case("full", "FULL, 10 groups", ("NRCA1",), "FULL", 10, snowballs=20.0),), USUAL, stages=3
@@ -183,4 +221,6 @@ FRAMES = Campaign(
     ALL,
     dark_frames=6,
 )
-CAMPAIGNS = {campaign.name: campaign for campaign in (IMAGING, IMAGERS, SUBARRAYS, FRAMES, FULL)}
+CAMPAIGNS = {
+    campaign.name: campaign for campaign in (IMAGING, IMAGERS, FULL_IMAGERS, SUBARRAYS, FRAMES, FULL)
+}

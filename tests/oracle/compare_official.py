@@ -4,20 +4,26 @@
 
 The official package gets a virtual environment of its own, once. Both calibrate the same
 exposures with the same references; after stage 1 each also goes on from what the other made.
-Exit code 0 if all agrees and every product of ours is valid.
+With --given exposures of other programs are compared as well (given.py says how they lie). With a
+folder for the results, what is in it is not measured again, so that a long run can go on. Exit code 0
+if all agrees and every product of ours is valid.
 """
 
 from __future__ import annotations
 
 import argparse
+import pickle
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot"), str(Path(__file__).parent)]
@@ -27,7 +33,9 @@ from agreement import Agreement, of_catalogues, of_files, of_wcs  # noqa: E402
 from associate import associate, pair  # noqa: E402
 from astropy.io import fits  # noqa: E402
 from findings import STAGE1, Findings, page  # noqa: E402
+from given import Given  # noqa: E402
 from nights import CAMPAIGNS, CONTEXTS, Campaign, Case  # noqa: E402
+from outliers import Outliers, of_masks  # noqa: E402
 from workers import Worker  # noqa: E402
 
 from calwebbd.stages import pipelines  # noqa: E402
@@ -42,19 +50,24 @@ PAGE = ROOT / "docs" / "comparison.md"
 STEPS = "Step by step, from the same input"
 PLACED = ("cal", "assign_wcs", "tweakreg", "i2d")  #: products, or steps, whose coordinate system is compared
 CROSSED = "From what the other made"
+Key: TypeAlias = "tuple[Case | Given, str]"  # in a context
 
 
 @dataclass
 class Night:
-    """One case in one context with one seed, calibrated by both."""
+    """One case in one context with one seed, calibrated by both.
+
+    quiet : makes the same exposures without noise and cosmic rays, in a folder; None if that cannot be
+    """
 
     folder: Path
-    case: Case
+    case: Case | Given
     context: str
     stages: int
     theirs: Worker
     ours: Worker
     findings: Findings
+    quiet: Callable[[Path], list[Path]] | None = None
 
     @property
     def column(self) -> str:
@@ -63,14 +76,16 @@ class Night:
 
     def compare(self, raw: Sequence[Path]) -> None:
         """Run all stages and note how what they made agrees."""
-        first = pipeline_for(read_header(raw[0]), "uncal").pipeline
+        first = pipeline_for(read_header(raw[0]), split_suffix(raw[0].name)[2]).pipeline
         if first is None:
             self.findings.failed.append(f"{self.column}: calwebbd has no pipeline for it")
             return
-        self._stage(first, "1", raw, raw)
+        calibrated = first == "image2"
+        self._stage(first, "2" if calibrated else "1", raw, raw)
         if self.stages > 1:
-            theirs, ours = (_rates(self.folder / f"{who}1") for who in ("theirs", "ours"))
-            self._stage("image2", "2", theirs, ours)
+            if not calibrated:
+                theirs, ours = (_rates(self.folder / f"{who}1") for who in ("theirs", "ours"))
+                self._stage("image2", "2", theirs, ours)
             last, listed = ("wfs-image3", pair) if self.case.pairs else ("image3", associate)
             theirs, ours = (
                 listed((self.folder / f"{who}2").glob("*_cal.fits")) for who in ("theirs", "ours")
@@ -102,8 +117,11 @@ class Night:
             self.findings.left_out.update(self.theirs.ask("run", **arguments, save_steps=True).result)
 
     def _run(self, pipeline: str, files: Iterable[Path], to: str) -> None:
+        steps = {step.name for step in pipelines.load(pipeline).steps}
+        told = {name: values for name, values in self.case.parameters.items() if name in steps}
+        request = {"pipeline": pipeline, "save_steps": True, "parameters": told}
         for file in files:
-            self.ours.ask("run", pipeline=pipeline, file=file, output_dir=self.folder / to, save_steps=True)
+            self.ours.ask("run", **request, file=file, output_dir=self.folder / to)
 
     def _note(self, table: str, theirs: str, ours: str, label: str) -> None:
         """Compare what is in two folders; of crossed runs, the products alone."""
@@ -127,10 +145,29 @@ class Night:
                 found = {"file": Agreement(1, over=1)}
             else:
                 continue
+            if suffix == "crf" and table == STEPS and candidate.exists():
+                self._judge(reference, candidate)
             if self.stages > 1:
                 self.findings.add(table, f"{label}: {suffix}", self.column, found)
             else:
                 self.findings.add(f"{STAGE1}, {CONTEXTS[self.context]}", suffix, self.column, found)
+
+    def _judge(self, reference: Path, candidate: Path) -> None:
+        """Compare the flags of outliers, and both with the truth."""
+        name = re.sub(r"_o\d+_crf", "_cal", candidate.name)
+        still = lambda: self.still / name if self.still else None  # noqa: E731
+        found = of_masks(reference, candidate, self.folder / "theirs2" / name, still)
+        self.findings.outliers[self.column] = found + self.findings.outliers.get(self.column, Outliers())
+
+    @cached_property
+    def still(self) -> Path | None:
+        """The folder of the same images without noise and cosmic rays, calibrated by us."""
+        if self.quiet is None:
+            return None
+        folder = self.folder / "still"
+        self._run("detector1", self.quiet(folder), folder.name)
+        self._run("image2", _rates(folder), folder.name)
+        return folder
 
 
 def _members(folder: Path) -> dict[str, list[str]]:
@@ -193,52 +230,95 @@ def _rates(folder: Path) -> list[Path]:
     return [p for p in rates if pipeline_for(read_header(p), split_suffix(p.name)[2]).pipeline == "image2"]
 
 
-def compare(
-    campaign: Campaign, seeds: Iterable[int], folder: Path, findings: Findings, keep: bool = False
-) -> None:
-    """Compare all cases with all seeds, in all contexts; one worker of each side takes all of a context.
+@dataclass(frozen=True)
+class Comparison:
+    """Where a comparison works.
 
     keep : leave what was made; it is more than a GB for a full frame
+    results : folder with what was found of each case, in each context with each seed
     """
-    for seed in seeds:
-        here = folder / f"{campaign.name}-{seed}"
-        cache, raw = campaign.simulate(here, seed)
-        for context in campaign.contexts:
+
+    folder: Path
+    keep: bool = False
+    results: Path | None = None
+
+    def compare(self, campaign: Campaign | Given, seeds: Iterable[int]) -> Findings:
+        """All cases with all seeds, in all contexts."""
+        findings = Findings()
+        for seed in seeds:
+            results = {
+                (case, context): self._result(case, context, seed)
+                for context in campaign.contexts
+                for case in campaign.cases
+            }
+            lacking = {key for key, file in results.items() if not (file and file.exists())}
+            found = self._measure(campaign, lacking, seed) if lacking else {}
+            for key, file in results.items():
+                findings.take(found[key] if key in found else pickle.loads(file.read_bytes()))
+        return findings
+
+    def _result(self, case: Case | Given, context: str, seed: int) -> Path | None:
+        name = f"{case.name}-{context.removesuffix('.pmap')}-{seed}.pickle"
+        return self.results / name if self.results else None
+
+    def _measure(self, campaign: Campaign | Given, lacking: set[Key], seed: int) -> dict[Key, Findings]:
+        """Cases in contexts; one worker of each side takes all of a context."""
+        here = self.folder / f"{campaign.name}-{seed}"
+        cache, raw = campaign.only({case.name for case, _ in lacking}).simulate(here, seed)
+        found = {}
+        for context in [context for context in campaign.contexts if any(c == context for _, c in lacking)]:
             variables = environment(cache, context)
             to = here / context.removesuffix(".pmap")
-            to.mkdir()
+            to.mkdir(parents=True)
             with (
                 official.official_worker(variables, to / "official.log") as theirs,
                 official.our_worker(variables, to / "ours.log") as ours,
             ):
-                for case, files in raw.items():
-                    print(f"{case.name}, seed {seed}, {context}", file=sys.stderr)
+                for case in [case for case in raw if (case, context) in lacking]:
+                    print(f"{case.name}, seed {seed}, {context}", file=sys.stderr, flush=True)
+                    findings = found[case, context] = Findings(codes={_code()})
                     night = Night(to / case.name, case, context, campaign.stages, theirs, ours, findings)
+                    night.quiet = campaign.quiet(case, cache, seed)
                     try:
-                        night.compare(files)
+                        night.compare(raw[case])
                     except RuntimeError as error:  # of a worker; the others go on
                         reason = str(error).strip().splitlines()[-1]
                         findings.failed.append(f"{night.column}; {CONTEXTS[context]}: {reason}")
-                    if not keep:
+                    if file := self._result(case, context, seed):
+                        file.write_bytes(pickle.dumps(findings))
+                    if not self.keep:
                         shutil.rmtree(night.folder, ignore_errors=True)
+        return found
+
+
+def _code() -> str:
+    """The commit of this checkout."""
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> int:
     cases = [case.name for campaign in CAMPAIGNS.values() for case in campaign.cases]
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     option = parser.add_argument
-    option("--campaigns", nargs="+", choices=list(CAMPAIGNS), help="default: all but full")
+    option("--campaigns", nargs="+", choices=list(CAMPAIGNS), help="default: all but those of full frames")
     option("--cases", nargs="+", choices=cases, metavar="CASE", help="only these: " + ", ".join(cases))
     option("--contexts", nargs="+", choices=list(CONTEXTS), help="default: those of the campaign")
     option("--seeds", nargs="+", type=int, default=[1], metavar="N")
+    option("--given", nargs="+", type=Path, default=[], metavar="DIR", help="sets of other programs")
+    option("--results", type=Path, metavar="DIR", help="go on from what was found before")
     option("--keep", type=Path, metavar="DIR", help="leave all files in this new folder")
     option("--write", nargs="?", const=PAGE, type=Path, metavar="PAGE", help=f"default: {PAGE.name}")
     option("--title", default="Comparison with the official package", help="of the page")
     args = parser.parse_args()
     findings = Findings()
+    campaigns = [*_wanted(args.campaigns, args.cases, args.contexts), *map(Given, args.given)]
+    if args.results:
+        args.results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="calwebbd-oracle-") as scratch:
-        for campaign in _wanted(args.campaigns, args.cases, args.contexts):
-            compare(campaign, args.seeds, args.keep or Path(scratch), findings, bool(args.keep))
+        comparison = Comparison(args.keep or Path(scratch), bool(args.keep), args.results)
+        for campaign in campaigns:
+            findings.take(comparison.compare(campaign, args.seeds))
     text = page(findings, args.seeds, args.title, shlex.join(sys.argv[1:]))
     print(text)
     if args.write:
@@ -253,7 +333,9 @@ def _wanted(
     for campaign in CAMPAIGNS.values():
         chosen = campaign.only(cases) if cases else campaign
         chosen = replace(chosen, contexts=tuple(contexts)) if contexts else chosen
-        if chosen.cases and (campaign.name in names if names else cases or campaign.name != "full"):
+        if chosen.cases and (
+            campaign.name in names if names else cases or not campaign.name.startswith("full")
+        ):
             yield chosen
 
 

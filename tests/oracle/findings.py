@@ -9,10 +9,11 @@ from importlib.metadata import version
 import official
 from agreement import ATOL, FRACTION, MAS, PIXEL, RTOL, SAME, Agreement, total
 from nights import CONTEXTS
+from outliers import SEEN_AT, Outliers
 
 HEADER = f"""# {{title}}
 
-calwebbd {{ours}} beside jwst {{official}}, on simulated exposures (seeds {{seeds}}). Made by
+calwebbd {{ours}} ({{codes}}) beside jwst {{official}}, on simulated exposures (seeds {{seeds}}). Made by
 `python tests/oracle/compare_official.py {{arguments}}`.
 
 All image extensions are compared. A value agrees if it differs by no more than {ATOL:g} + {RTOL:g}
@@ -27,21 +28,21 @@ one at its place ({SAME:g} mas), in all columns of numbers; one without counterp
 In `wfscmb` those pixels are compared that both images see
 ([why](departures.md#wfs_combine-the-edge-that-only-one-image-sees))."""
 STAGE1 = "Stage 1"
-#: Of exposures of seed 1, whose pointing errors are those of the simulator.
-WHY = """## Why
-
-NIRISS, ERR and VAR_POISSON
+#: By words of a column's title; of exposures of seed 1, whose pointing errors are those of the simulator.
+WHY = {
+    ("NIRISS", "average dark"): """NIRISS, ERR and VAR_POISSON
 : of stage 1, and of all that follows from it: maps of the average dark current, which the official package
   leaves out ([departure](departures.md#dark_current-maps-of-the-average-dark-current)). From the same rates
-  both go on to the same products.
-
-NIRCam, tweakreg with code defaults
+  both go on to the same products; and from the same ramps, where calwebbd leaves the average dark out as well
+  (parameter `average_dark_current` of dark_current is 0).""",
+    ("NIRCAM SUB320", "code defaults"): """NIRCam, tweakreg with code defaults
 : Circles of 0.7 arcsec, in which sources are paired, hold several stars of the simulated field, and pairs are
   wrong. The official package takes a fit to them; calwebbd does not, as it is not better than the pointing
   ([departure](departures.md#tweakreg-fits-that-are-not-better)). The second exposure of NRCA1 is 17 mas off
   in its header, so it stays, and 36 mas after the official fit; a fit of the third, which both take, leaves
   26 of 23 mas. Flags of outliers, the mosaic and its catalogue differ because the exposures lie elsewhere.
-  With the parameters of CRDS both align all exposures alike, to 0.5-2.3 mas of the truth."""
+  With the parameters of CRDS both align all exposures alike, to 0.5-2.3 mas of the truth.""",
+}
 LISTED = 4  #: extensions of a product that are named where they do not agree
 
 
@@ -60,6 +61,8 @@ class Findings:
     failed: list[str] = field(default_factory=list)
     files: int = 0
     left_out: set[str] = field(default_factory=set)
+    outliers: dict[str, Outliers] = field(default_factory=dict)  #: by column
+    codes: set[str] = field(default_factory=set)  #: commits that were compared
 
     @property
     def good(self) -> bool:
@@ -74,6 +77,22 @@ class Findings:
             if not each.good:
                 key = (product, extension, where)
                 self.wrong[key] = self.wrong.get(key, Agreement()) + each
+
+    def take(self, other: Findings) -> None:
+        """All that was found elsewhere."""
+        for key, cells in other.rows.items():
+            mine = self.rows.setdefault(key, {})
+            for column, found in cells.items():
+                mine[column] = mine.get(column, Agreement()) + found
+        for where, found in other.wrong.items():
+            self.wrong[where] = self.wrong.get(where, Agreement()) + found
+        for column, flags in other.outliers.items():
+            self.outliers[column] = self.outliers.get(column, Outliers()) + flags
+        self.invalid += other.invalid
+        self.failed += other.failed
+        self.files += other.files
+        self.left_out |= other.left_out
+        self.codes |= other.codes
 
     def columns(self, table: str) -> list[str]:
         """Of a table, in the order in which they came."""
@@ -90,6 +109,7 @@ def page(findings: Findings, seeds: Sequence[int], title: str, arguments: str) -
         title=title,
         arguments=arguments,
         ours=version("calwebbd"),
+        codes=", ".join(sorted(findings.codes)),
         official=official.VERSION,
         seeds=", ".join(map(str, seeds)),
     )
@@ -99,6 +119,7 @@ def page(findings: Findings, seeds: Sequence[int], title: str, arguments: str) -
     key = "\n".join(f"* **{letter}**: {column}" for column, letter in letters.items())
     stage1 = [matrix(findings, f"{STAGE1}, {title}") for title in CONTEXTS.values()]
     tables = [table(findings, name, letters) for name in chained]
+    flags = outliers(findings, letters)
     valid = (
         f"Of {findings.files} files made by calwebbd, {len(findings.invalid)} are not valid for stdatamodels."
     )
@@ -109,8 +130,13 @@ def page(findings: Findings, seeds: Sequence[int], title: str, arguments: str) -
         for product, column in dict.fromkeys((product, column) for product, _, column in findings.wrong)
     ]
     end = "\n".join(f"* {line}" for line in (*wrong, *findings.invalid, *findings.failed)) or "Nothing."
-    why = WHY if any(product.startswith("image3") for _, product in findings.rows) else ""
-    parts = [header, *stage1, key, *tables, valid, left, "## What does not agree", end, why]
+    told = [why for words, why in WHY.items() if any(all(w in column for w in words) for column in cases)]
+    why = (
+        ["## Why", *told]
+        if told and any(product.startswith("image3") for _, product in findings.rows)
+        else []
+    )
+    parts = [header, *stage1, key, *tables, flags, valid, left, "## What does not agree", end, *why]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -142,6 +168,18 @@ def matrix(findings: Findings, name: str) -> str:
         row = " | ".join(_cell(findings.rows[name, step].get(column)) for step in steps)
         lines.append(f"| {column} | {row} |")
     return "\n".join(lines)
+
+
+def outliers(findings: Findings, letters: dict[str, str]) -> str:
+    """How many pixels are flagged in image3, from the same input; empty if none was looked at."""
+    rows = [f"| {letters[column]} | {found} |" for column, found in findings.outliers.items()]
+    head = "| | pixels | official | calwebbd | not the same | of these calwebbd is right |"
+    explained = (
+        f"An outlier is a pixel that is off by more than {SEEN_AT:g} ERR from what it is in the same\n"
+        "exposure simulated without noise and cosmic rays."
+    )
+    lines = ["## Flags of outliers\n", explained + "\n", head, "|---|--:|--:|--:|--:|--:|", *rows]
+    return "\n".join(lines) if rows else ""
 
 
 def _cell(found: Agreement | None) -> str:

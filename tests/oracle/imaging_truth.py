@@ -28,6 +28,7 @@ from associate import associate  # noqa: E402
 from astropy.io import fits  # noqa: E402
 from astropy.table import Table  # noqa: E402
 from catalogue_truth import Found, compare, spread  # noqa: E402
+from nights import NOISE  # noqa: E402
 from workers import Worker  # noqa: E402
 
 from calwebbd.stages import flags, pipelines  # noqa: E402
@@ -36,7 +37,6 @@ from calwebbd.stages.simulate import Effects, environment, simulate_cache, simul
 PAGE = ROOT / "docs" / "truth_imaging.md"
 PICTURE = ROOT / "docs" / "pictures" / "trail.png"
 SEEN = {"detectors": ("NRCA1", "NRCALONG"), "subarray": "SUB320", "ngroups": 6, "dithers": 4, "seed": 1}
-NOISE = ("poisson", "read_noise", "pedestal", "amplifier_offsets", "one_over_f", "cosmic_rays")
 TRAIL, WIDTH = 25.0, 1.7  #: brightness of the trail, in units of ERR, and its standard deviation, pixels
 HITS, HIT = 400, (15.0, 200.0)  #: cosmic rays in an exposure, and how bright they are, in units of ERR
 SEEN_AT = 5.0  #: ERR; what is fainter need not be found

@@ -14,11 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.mark.oracle
 @pytest.mark.parametrize("campaign", CAMPAIGNS.values(), ids=lambda campaign: campaign.name)
 def test_calwebbd_agrees_with_the_official_package(campaign: Campaign, tmp_path: Path) -> None:
-    from compare_official import compare
-    from findings import Findings
+    from compare_official import Comparison
 
-    findings = Findings()
-    compare(campaign, [1], tmp_path, findings)
+    findings = Comparison(tmp_path).compare(campaign, [1])
     assert findings.rows
     assert not findings.wrong
     assert not findings.invalid
