@@ -26,6 +26,8 @@ from calwebbd.stages.associations import (
     completeness,
     level3_key,
     make_asn,
+    numbered,
+    target_of,
 )
 from calwebbd.stages.exptypes import PIPELINES
 
@@ -58,6 +60,7 @@ class Assembly:
         """
         if not self._by_headers(key):
             return ""
+        key = self._numbered(key, known.header, now)
         group = f"{key.asn_type}:{key.product_name}"
         facts = msgspec.json.encode(known.header, order="deterministic").decode()
         self.store.open_group(group, msgspec.json.encode(key).decode(), now)
@@ -160,10 +163,18 @@ class Assembly:
         changes = {"asn": msgspec.to_builtins(asn), "asn_name": name, "made": True}
         return msgspec.structs.replace(work, **changes)
 
-    def _fed_by(self, work: Work) -> str:
+    def _fed_by(self, work: Work, now: float) -> str:
         """The group that waits for what an association of stage 2 makes."""
         key = level3_key(work.header) if work.stage == 2 else None
-        return f"{key.asn_type}:{key.product_name}" if key and self._by_headers(key) else ""
+        if key is None or not self._by_headers(key):
+            return ""
+        key = self._numbered(key, work.header, now)
+        return f"{key.asn_type}:{key.product_name}"
+
+    def _numbered(self, key: GroupKey, header: Mapping[str, Any], now: float) -> GroupKey:
+        """With the number that the target has in its observation, and keeps."""
+        number = self.records.target_number(key.program, key.candidate, target_of(header), now)
+        return numbered(key, number)
 
     def _by_headers(self, key: GroupKey) -> bool:
         """Whether nothing more authoritative tells of the program's associations."""

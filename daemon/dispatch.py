@@ -155,7 +155,7 @@ class Dispatch(Assembly):
         if context:
             work = msgspec.structs.replace(work, context=context)
         headers = [work.header] * len(work.inputs)
-        self._put(work, headers, now, feeds=self._fed_by(work), reason=reason)
+        self._put(work, headers, now, feeds=self._fed_by(work, now), reason=reason)
 
     def release(self, name: str, now: float) -> str:
         """Have an association go on with the members that are there; why not, or ``""``."""

@@ -215,6 +215,12 @@ class Records:
     def set(self, name: str, value: str, now: float) -> None:
         self._do("set", name=name, value=value, now=now)
 
+    def target_number(self, program: str, candidate: str, name: str, now: float) -> int:
+        """Of a target, among those of its observation: the next one if it has none yet."""
+        observed = {"program": program, "candidate": candidate, "name": name}
+        self._do("number", **observed, now=now)
+        return int(self._all("number_of", **observed)[0]["number"])
+
     def _history(
         self, path: str, entity: str | None, origin: str, reason: str, closed: float | None, now: float
     ) -> None:

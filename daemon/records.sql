@@ -120,3 +120,14 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at
 -- name: setting
 -- As it was set last.
 SELECT value FROM setting WHERE name = :name
+
+-- name: number
+-- A target that comes first gets the next number of its observation.
+INSERT INTO target (program, candidate, name, number, at)
+SELECT :program, :candidate, :name, count(*) + 1, :now FROM target
+WHERE program = :program AND candidate = :candidate
+ON CONFLICT (program, candidate, name) DO NOTHING
+
+-- name: number_of
+-- The number that it has kept.
+SELECT number FROM target WHERE program = :program AND candidate = :candidate AND name = :name

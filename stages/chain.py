@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from calwebbd.stages import pipelines
-from calwebbd.stages.associations import GroupKey, asn_file_name, level3_key, make_asn, write_asn
+from calwebbd.stages.associations import asn_file_name, level3_groups, make_asn, write_asn
 from calwebbd.stages.errors import ParameterError
 from calwebbd.stages.exptypes import pipeline_for
 from calwebbd.stages.fits import read_header
@@ -63,11 +63,7 @@ def _one(file: Path, first: str | None, last: str | None, options: Options) -> I
 
 def _combined(calibrated: Sequence[Path], options: Options, failed: Failed) -> Iterator[Outcome]:
     """The groups that the calibrated exposures form by their headers."""
-    groups: dict[GroupKey, list[Path]] = {}
-    for path in calibrated:
-        key = level3_key(read_header(path))
-        if key is not None:
-            groups.setdefault(key, []).append(path)
+    groups = level3_groups((path, read_header(path)) for path in calibrated)
     for number, (key, members) in enumerate(sorted(groups.items()), 1):
         asn = make_asn(key, [path.name for path in members])
         file = options.output_dir / asn_file_name(asn, number)

@@ -16,7 +16,14 @@ from calwebbd.stages.associations.asn import (
 )
 from calwebbd.stages.associations.complete import Completeness, completeness
 from calwebbd.stages.associations.level2 import level2_asn
-from calwebbd.stages.associations.level3 import GroupKey, level3_key, make_asn
+from calwebbd.stages.associations.level3 import (
+    GroupKey,
+    level3_groups,
+    level3_key,
+    make_asn,
+    numbered,
+    target_of,
+)
 
 __all__ = [
     "Association",
@@ -27,9 +34,12 @@ __all__ = [
     "asn_file_name",
     "completeness",
     "level2_asn",
+    "level3_groups",
     "level3_key",
     "load_asn",
     "make_asn",
     "member_path",
+    "numbered",
+    "target_of",
     "write_asn",
 ]

@@ -5,7 +5,8 @@ PSF stars) are in no header; an association file dropped into the folder names t
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from calwebbd.stages.associations.asn import UNDEGRADED, Association, Member, Product
 from calwebbd.stages.associations.pool import row_of
@@ -14,9 +15,11 @@ from calwebbd.stages.exptypes import stage3
 from calwebbd.stages.header import Header, text
 from calwebbd.stages.names import level3_name, level3_optics
 
-#: The archive numbers targets as the proposal does, which no header repeats. An observation
-#: has one target, so that beside its number the target's says nothing: it is always the first.
-TARGET = "t001"
+#: The archive numbers targets as the proposal does, which no header repeats. An observation has one
+#: target, as a rule, and beside its number the target's says nothing: it is the first, whatever came
+#: before. Others of the same observation are numbered as they come, lest their products share a name.
+FIRST = "t001"
+Exposure = TypeVar("Exposure")
 
 
 @dataclass(frozen=True, order=True)
@@ -31,12 +34,13 @@ class GroupKey:
     filter: str
     pupil: str  #: empty where the instrument has no pupil wheel
     subarray: str
+    target: str = FIRST  #: its number in the observation
 
     @property
     def product_name(self) -> str:
         """As ``jw01234-o001_t001_nircam_clear-f200w-sub320``."""
         optics = level3_optics(self.filter, self.pupil)
-        return level3_name(self.program, self.candidate, TARGET, self.instrument, optics, self.subarray)
+        return level3_name(self.program, self.candidate, self.target, self.instrument, optics, self.subarray)
 
 
 def level3_key(header: Header) -> GroupKey | None:
@@ -63,6 +67,30 @@ def level3_key(header: Header) -> GroupKey | None:
     )
 
 
+def target_of(header: Header) -> str:
+    """The name by which targets are told apart: the proposer's, else that of the catalogue."""
+    return (text(header, "TARGPROP") or text(header, "TARGNAME")).lower()
+
+
+def numbered(key: GroupKey, number: int) -> GroupKey:
+    """The group of an exposure whose target is so many-th of its observation."""
+    return replace(key, target=f"t{number:03d}")
+
+
+def level3_groups(exposures: Iterable[tuple[Exposure, Header]]) -> dict[GroupKey, list[Exposure]]:
+    """All groups of these exposures; targets are numbered in the order given."""
+    groups: dict[GroupKey, list[Exposure]] = {}
+    targets: dict[tuple[str, str], list[str]] = {}
+    for exposure, header in exposures:
+        key = level3_key(header)
+        if key is not None:
+            seen, target = targets.setdefault((key.program, key.candidate), []), target_of(header)
+            if target not in seen:
+                seen.append(target)
+            groups.setdefault(numbered(key, seen.index(target) + 1), []).append(exposure)
+    return groups
+
+
 def make_asn(
     key: GroupKey, members: Iterable[str], *, version_id: str | None = None, degraded: str = ""
 ) -> Association:
@@ -78,6 +106,6 @@ def make_asn(
         program=key.program,
         constraints="one optical path: " + " ".join(filter(None, path)),
         asn_id=key.candidate,
-        target=TARGET,
+        target=key.target,
         products=(Product(key.product_name, science),),
     )

@@ -7,17 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from calwebbd.stages.associations import GroupKey, asn_file_name, level3_key, make_asn, write_asn
+from calwebbd.stages.associations import asn_file_name, level3_groups, level3_key, make_asn, write_asn
 from calwebbd.stages.fits import read_header
 
 
 def associate(calibrated: Iterable[Path]) -> list[Path]:
     """Write an association for each group that can be combined, beside its members; their files."""
-    groups: dict[GroupKey, list[Path]] = {}
-    for path in sorted(calibrated):
-        key = level3_key(read_header(path))
-        if key is not None:
-            groups.setdefault(key, []).append(path)
+    groups = level3_groups((path, read_header(path)) for path in sorted(calibrated))
     files = []
     for number, (key, members) in enumerate(groups.items(), 1):
         if len(members) > 1:

@@ -42,3 +42,12 @@ def test_what_a_path_held_before_is_not_forgotten(store: Store) -> None:
         ("new", "input", "", 2.5, 3.0),
     ]
     assert rows(store, "SELECT entity FROM file") == [("new",)]
+
+
+def test_targets_are_numbered_in_each_observation_as_they_come_and_keep_their_numbers(tmp_path: Path) -> None:
+    seen = [("o001", "m31"), ("o001", "sirius"), ("o002", "sirius"), ("o001", "m31"), ("o001", "")]
+    for _ in range(2):  # a service, and the next one
+        store = open_store(tmp_path / "db")
+        numbers = [Records(store.connection).target_number("01234", *target, 1.0) for target in seen]
+        store.close()
+        assert numbers == [1, 2, 1, 1, 3]

@@ -139,6 +139,18 @@ def test_two_filters_make_two_mosaics_and_two_associations(config: Config) -> No
     assert made == associations | {MOSAIC, MOSAIC.replace("f200w", "f150w")}
 
 
+def test_targets_of_one_observation_never_share_a_mosaic_and_keep_their_numbers(config: Config) -> None:
+    fake.expose(incoming(config), 1, of=2, text="m31", TARGPROP="M-31")
+    run_once(config)
+    fake.expose(incoming(config), 2, of=2, text="sirius", TARGPROP="SIRIUS")
+    run_once(config)
+    fake.expose(incoming(config), 3, of=2, text="late", TARGPROP="m-31")
+    run_once(config)
+    first, second = (config.folders.output / MOSAIC.replace("t001", number) for number in ("t001", "t002"))
+    assert fake.read(first)["data"] == "i2d(cal(rate(m31))+cal(rate(late)))"
+    assert fake.read(second)["data"] == "i2d(cal(rate(sirius)))"
+
+
 def test_a_partial_mosaic_says_what_it_lacks(config: Config) -> None:
     fake.expose(incoming(config), 1, of=2)
     run_once(config)

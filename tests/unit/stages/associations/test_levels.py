@@ -2,7 +2,7 @@
 
 import pytest
 
-from calwebbd.stages.associations import level2_asn, level3_key, make_asn
+from calwebbd.stages.associations import level2_asn, level3_groups, level3_key, make_asn
 
 IMAGE = {
     "EXP_TYPE": "NRC_IMAGE",
@@ -99,6 +99,24 @@ def test_other_paths_observations_and_backgrounds_do_not_join(change):
 )
 def test_what_image3_does_not_combine_has_no_group(change):
     assert level3_key({**IMAGE, **change}) is None
+
+
+def test_targets_of_one_observation_make_products_of_their_own():
+    seen = [("a", "Sirius"), ("b", "M 31"), ("c", "SIRIUS")]
+    groups = level3_groups((name, {**IMAGE, "TARGPROP": target}) for name, target in seen)
+    named = {key.product_name: members for key, members in groups.items()}
+
+    assert named == {
+        "jw01234-o001_t001_nircam_clear-f200w-sub320": ["a", "c"],
+        "jw01234-o001_t002_nircam_clear-f200w-sub320": ["b"],
+    }
+
+
+def test_a_target_of_another_observation_is_its_first():
+    groups = level3_groups((number, {**IMAGE, "OBSERVTN": number, "TARGPROP": number}) for number in "12")
+
+    assert {key.target for key in groups} == {"t001"}
+    assert len({key.product_name for key in groups}) == 2
 
 
 def test_members_are_ordered_and_named_once():
