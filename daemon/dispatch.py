@@ -67,9 +67,6 @@ class Dispatch(Assembly):
         with self.store.transaction():
             self.store.finish(job, now)
             made = self.records.complete(job, work, result, self.terms.output, now)
-            for source in work.inputs:
-                if reason := result.left_out.get(source.path.name):
-                    self.records.note(source.path, f"left out of {work.subject}: {reason}")
             if self.store.relax(job.stage, now):
                 self.records.decide("service", "resume", job.stage, f"{work.subject} went well", now)
             for product in made:

@@ -189,7 +189,19 @@ class Records:
             for source in work.inputs:
                 self._do("derived", entity=known.sha256, source=source.sha256)
             made.append(known)
+        self._leave_out(activity, work, result.left_out)
         return made
+
+    def _leave_out(self, activity: int, work: Work, reasons: Mapping[str, str]) -> None:
+        """Write down who was not used, and say it of the files, too."""
+        note = f"left out of {work.subject}: "
+        for name, reason in reasons.items():
+            self._do("left_out", activity=activity, name=name, reason=reason)
+        for source in work.inputs:
+            if reason := reasons.get(source.path.name):
+                self.note(source.path, note + reason)
+            else:
+                self._do("taken", path=str(source.path), note=note)
 
     def failed(
         self,

@@ -131,3 +131,11 @@ ON CONFLICT (program, candidate, name) DO NOTHING
 -- name: number_of
 -- The number that it has kept.
 SELECT number FROM target WHERE program = :program AND candidate = :candidate AND name = :name
+
+-- name: left_out
+-- A member that could not be used.
+INSERT INTO left_out (activity, name, reason) VALUES (:activity, :name, :reason)
+
+-- name: taken
+-- It was left out of this product before, and is used now.
+UPDATE file SET note = '' WHERE path = :path AND substr(note, 1, length(:note)) = :note

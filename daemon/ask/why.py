@@ -29,7 +29,7 @@ class Why(Reader):
         """
         files = self._all("find", **asked(name))
         refused = self._all("refused", **asked(name))
-        root = split_suffix(name.rpartition("/")[2])[0]
+        root = split_suffix(name.rpartition("/")[2].rpartition(":")[2])[0]
         jobs = self._jobs(root, files)
         groups = self._groups(name.rpartition("/")[2], root)
         family = [row for row in self._all("family", pattern=f"{_literal(root)}[_-]*") if row not in files]
@@ -57,6 +57,7 @@ class Why(Reader):
             found |= {row["id"]: row for row in self._all("jobs_taking", entity=file["sha256"])}
         for row in found.values():
             row["attempts"] = self._all("attempts_at", job=row["id"])
+            row["left_out"] = self._all("left_out_of", job=row["id"])
         return [found[id] for id in sorted(found)]
 
     def _groups(self, name: str, root: str) -> list[Answer]:
@@ -96,7 +97,8 @@ def _of_files(files: list[Answer], refused: list[Answer]) -> list[tuple[str, str
     good = []
     for row in files:
         made = row["origin"] == "product"
-        note = "" if made or not row["note"] else f": {row['note']}"
+        told = row["note"] and (not made or row["note"].startswith("left out of "))
+        note = f": {row['note']}" if told else ""
         text = f"{row['path']} {origins[row['origin']]} {when(row['at'])}{note}"
         good.append(("made" if made else "catalogued", text))
     return bad + good
@@ -117,6 +119,7 @@ def _of_jobs(jobs: list[Answer], paused: dict[str, str]) -> list[tuple[str, str]
             reasons = dict.fromkeys(each["reason"] for each in job["attempts"] if each["reason"])
             text += f"; {tries} attempts" + (f", which failed: {'; '.join(reasons)}" if reasons else "")
         told.append((job["state"], text))
+        told += [("without", f"  without {each['name']}: {each['reason']}") for each in job["left_out"]]
     return told
 
 

@@ -19,6 +19,11 @@ FROM job_input JOIN job ON job.id = job_input.job WHERE job_input.entity = :enti
 SELECT id, attempt, started, ended, outcome, failure, reason, context, code, peak_mb, cpu_s
 FROM activity WHERE job = :job ORDER BY id
 
+-- name: left_out_of
+-- Members without which a job has made its products.
+SELECT name, reason FROM left_out WHERE activity = (
+    SELECT max(id) FROM activity WHERE job = :job AND outcome = 'complete') ORDER BY name
+
 -- name: group_named
 -- An association by its name.
 SELECT name, state, reason, version, opened_at, changed_at FROM gathering WHERE name = :name

@@ -38,6 +38,12 @@ def add(verbs: Verbs, common: Common) -> None:
         "--threads", type=int, metavar="N", help="default: CALWEBBD_THREADS, else all processors"
     )
     process.add_argument(
+        "--memory",
+        type=int,
+        metavar="MB",
+        help="for the images that are combined, and for their mosaic: what is more is on disk; default: 256",
+    )
+    process.add_argument(
         "--explain", action="store_true", help="say which steps, references and parameters, and run nothing"
     )
     process.add_argument("--json", action="store_true", help="with --explain: print JSON")
@@ -51,12 +57,15 @@ def run_process(args: argparse.Namespace) -> int:
     """Process every file; one that fails says so and does not stop the others."""
     from calwebbd.daemon.cli import complain
     from calwebbd.stages.chain import process_through
+    from calwebbd.stages.memory import BUDGET
     from calwebbd.stages.parameters import Layer, parse_settings
     from calwebbd.stages.pictures import pictures
     from calwebbd.stages.process import Options
 
     if args.threads:
         os.environ["CALWEBBD_THREADS"] = str(args.threads)
+    if args.memory is not None:
+        os.environ[BUDGET] = str(args.memory)
     layers = (Layer("command line", parse_settings(args.set)),) if args.set else ()
     code = 0
 

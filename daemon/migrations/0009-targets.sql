@@ -8,3 +8,11 @@ CREATE TABLE target (
     PRIMARY KEY (program, candidate, name),
     UNIQUE (program, candidate, number)
 ) STRICT;
+
+-- Members that a product was made without, by the attempt that made it, and why.
+CREATE TABLE left_out (
+    activity INTEGER NOT NULL REFERENCES activity (id),
+    name TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (activity, name)
+) STRICT;

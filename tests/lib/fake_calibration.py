@@ -58,11 +58,17 @@ class Step:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     products: tuple[Written, ...]
     steps: tuple[Step, ...]
     parameters: dict[str, Any] = field(default_factory=dict)
-    left_out: tuple[Any, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def name(exposure: int = 1, detector: str = "nrca1", suffix: str = "uncal") -> str:
@@ -111,10 +117,14 @@ def calibrate(
     report("copy", "start")
     usual = {"detector1": ("rate", "rateints"), "image2": ("cal",), "image3": ("i2d",)}
     suffixes = usual.get(pipeline, (pipeline,))
+    left_out: list[LeftOut] = []
     if file.suffix == ".json":
         asn = load_asn(file)
         (product,) = asn.products
-        parts = [read(file.parent / member.expname) for member in product.members]
+        members = {member.expname: read(file.parent / member.expname) for member in product.members}
+        astray = [name for name, each in members.items() if each["header"].get("DO") == "astray"]
+        left_out += [LeftOut(name, "its pointing is wrong") for name in astray]
+        parts = [each for name, each in members.items() if name not in astray]
         root = product.name
     else:
         parts = [read(file)]
@@ -136,7 +146,7 @@ def calibrate(
     step = Step(
         "copy", "S_COPY", "COMPLETE", references={"paper": "fake_paper_0001.fits"}, parameters=parameters
     )
-    return [Outcome(tuple(products), (step,))]
+    return [Outcome(tuple(products), (step,), left_out=tuple(left_out))]
 
 
 def _suffer(what: str, file: Path) -> None:

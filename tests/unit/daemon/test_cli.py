@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from calwebbd.daemon.cli import main
+from calwebbd.stages import memory
 
 if TYPE_CHECKING:
     from calwebbd.stages.simulate import Simulation
@@ -62,6 +63,12 @@ def test_a_failure_names_file_and_step(
     arguments = ["process", str(uncal), "--output-dir", str(tmp_path), "--set", "ramp_fit.algorithm=NEWTON"]
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"calwebbd: {uncal}: ramp_fit: algorithm 'NEWTON'")
+
+
+def test_memory_of_mosaics_is_an_option(uncal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALWEBBD_MOSAIC_MB", "256")
+    assert main(["process", str(uncal), "--explain", "--memory", "0"]) == 0
+    assert memory.budget() == 0
 
 
 def test_a_command_given_wrongly_is_two(capsys: pytest.CaptureFixture[str]) -> None:

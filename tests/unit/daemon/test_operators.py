@@ -303,6 +303,19 @@ def test_what_is_no_database_is_not_put_back(config: Config, tmp_path: Path) -> 
     assert status(config)["jobs"] == {}
 
 
+def test_why_tells_which_members_a_mosaic_is_without(config: Config, say: Callable[..., Any]) -> None:
+    for exposure, what in ((1, ""), (2, "astray")):
+        expose(config, exposure, of=2, DO=what)
+    service(config).run(once=True)
+    mosaic = "jw01234-o001_t001_nircam_clear-f200w-sub64p"
+    (job,) = say("why", f"{mosaic}_i2d.fits")["jobs"]
+    assert job["left_out"] == [{"name": fake.name(2, suffix="cal"), "reason": "its pointing is wrong"}]
+    because = say("why", f"image3:{mosaic}")["because"]
+    assert f"  without {fake.name(2, suffix='cal')}: its pointing is wrong" in because
+    (of_member,) = say("why", fake.name(2, suffix="cal"))["files"]
+    assert of_member["note"] == f"left out of {mosaic}: its pointing is wrong"
+
+
 def test_why_tells_what_an_association_waits_for_and_release_makes_it_without(
     config: Config, say: Callable[..., Any], refuse: Callable[..., str]
 ) -> None:
