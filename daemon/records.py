@@ -198,8 +198,8 @@ class Records:
         for name, reason in reasons.items():
             self._do("left_out", activity=activity, name=name, reason=reason)
         for source in work.inputs:
-            if reason := reasons.get(source.path.name):
-                self.note(source.path, note + reason)
+            if source.path.name in reasons:
+                self.note(source.path, note + reasons[source.path.name])
             else:
                 self._do("taken", path=str(source.path), note=note)
 
