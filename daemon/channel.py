@@ -123,7 +123,7 @@ class _Handler(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        self.request.settimeout(5.0)
+        self.request.settimeout(PATIENCE_S)  # a machine may stand still for a while
         with suppress(OSError):  # it has gone: nobody is there to be told
             reply = self._reply()
             self.request.sendall(msgspec.json.encode(reply))

@@ -102,7 +102,7 @@ class Crds(Section, frozen=True):
 
 class Notify(Section, frozen=True):
     """url : of a service, as apprise has them (mailto://, slack://, json://, …)
-    instruments : those it is about, all if empty; events : context, corrupt, crds, failed, …, all if empty
+    instruments : those it is about, all if empty; events : as context or corrupt, all if empty
     """
 
     url: str
@@ -170,6 +170,15 @@ class Products(Section, frozen=True):
     sidecars: bool = True
 
 
+class Backup(Section, frozen=True):
+    """folder : of the copies of the database, None for none; best on another disk
+    every_hours : how often one is made; keep : so many of them, the newest."""
+
+    folder: Path | None = None
+    every_hours: Annotated[float, Meta(gt=0, le=1e5)] = 24.0
+    keep: Count = 7
+
+
 class Web(Section, frozen=True):
     """token_file : its first line has to be shown by whoever asks; required unless host is this machine alone
     names : further names under which the page is reached, as that of a reverse proxy
@@ -198,6 +207,7 @@ class Config(Section, frozen=True):
     associations: Associations = Associations()
     queue: Queue = Queue()
     products: Products = Products()
+    backup: Backup = Backup()
     web: Web = Web()
     log: Log = Log()
     notify: tuple[Notify, ...] = ()
@@ -266,6 +276,7 @@ def _absolute(config: Config, base: Path) -> Config:
         config,
         folders=Folders(watch=watch, output=output, state=state),
         crds=replace(config.crds, path=config.crds.path and _resolve(base, config.crds.path)),
+        backup=replace(config.backup, folder=config.backup.folder and _resolve(base, config.backup.folder)),
         web=replace(config.web, token_file=config.web.token_file and _resolve(base, config.web.token_file)),
         log=replace(config.log, file=config.log.file and _resolve(base, config.log.file)),
         roots=tuple(replace(root, path=_resolve(base, root.path)) for root in config.roots),

@@ -95,6 +95,7 @@ def _folders(config: Config) -> str:
     lines += [f"RequiresMountsFor={_quoted(path)}" for path in dict.fromkeys(needed)]
     lines += ["", "[Service]"]
     written = [folders.output, folders.state, *([config.log.file.parent] if config.log.file else [])]
+    written += [config.backup.folder] if config.backup.folder else []
     lines += [f"ReadWritePaths=-{_quoted(path)}" for path in dict.fromkeys(written)]
     return "\n".join(lines) + "\n"
 

@@ -12,6 +12,7 @@ import structlog
 
 from calwebbd.daemon import control, logs, reload
 from calwebbd.daemon.alerts import Alerts, instruments_of
+from calwebbd.daemon.backups import Backups
 from calwebbd.daemon.config import Config, ConfigError
 from calwebbd.daemon.config import load as load_config
 from calwebbd.daemon.contexts.epochs import Epochs
@@ -34,7 +35,7 @@ from calwebbd.stages import plugins
 VERIFY = "calwebbd.stages.verify:verify"
 WARNINGS = frozenset(
     {"quarantined", "failed", "left out", "underestimated", "events lost", "context kept", "corrupt"}
-    | {"cannot write", "reload refused", "clock was set"}
+    | {"cannot write", "reload refused", "clock was set", "not backed up"}
 )
 
 #: (event, facts about it), for whoever shows progress
@@ -73,6 +74,8 @@ class Parts:
         self._keeper = Keeper(config, self._dispatch, self._alerts, post, self._tell)
         stack.callback(self._keeper.close)
         self._keeper.begin(context, time.time())
+        self._backups = Backups(config, self._records, self._alerts, post, self._tell)
+        stack.callback(self._backups.close)
         self._note_terms()
         self._workshop = Workshop(self._dispatch, runner, config, self._tell)
         self._pressure = Pressure(self._dispatch, self._workshop, config.queue.backlog, self._tell)
@@ -111,6 +114,7 @@ class Parts:
         self._reception.audit.forget({root.path for root in new.watched})
         self._watcher.reconfigure(new.watched, new.watch.canary)
         self._alerts.subscribers = new.notify
+        self._backups.reconfigure(new)
         set_periods(self._scheduler, new)
         self._desk = self._new_desk()
         if self.source:

@@ -16,6 +16,7 @@ SAFE = frozenset(
         "watch",
         "associations",
         "products",
+        "backup",
         "log",
         "queue",
         "notify",

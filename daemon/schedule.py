@@ -18,6 +18,7 @@ class Tick(StrEnum):
     POLL = "poll"  #: scan the folders without events
     LEASES = "leases"  #: renew ours, take back those of the dead
     GROUPS = "groups"  #: clocks of associations
+    BACKUP = "backup"  #: is a copy of the database to be made?
     CONTEXT = "context"  #: are contexts to be refreshed, references to be verified?
 
 
@@ -50,5 +51,6 @@ def _periods(config: Config) -> dict[Tick, float]:
         Tick.POLL: config.watch.poll_seconds,
         Tick.LEASES: LEASE_S / 4,
         Tick.CONTEXT: 60.0,  # what is due is in the records, so that no sleep or stop makes it miss
+        Tick.BACKUP: 60.0,  # likewise
         Tick.GROUPS: min(60.0, max(0.5, config.associations.hold_seconds / 2)),
     }

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from calwebbd.daemon import channel, heartbeat, instance, notify, schedule, signals
+from calwebbd.daemon.backups import BackedUp
 from calwebbd.daemon.clock import WallClock
 from calwebbd.daemon.contexts.keeper import Returned
 from calwebbd.daemon.errors import CommandError
@@ -72,6 +73,7 @@ class Service(Parts):
             notify.notify("READY=1")
             self._decide("start", f"context {self._dispatch.terms.context}, version {version('calwebbd')}")
             self._keeper.tick(time.time())
+            self._backups.tick(time.time())
             self._loop(once)
             notify.notify("STOPPING=1")
             self._workshop.abandon()
@@ -217,10 +219,16 @@ class Service(Parts):
                     self._dispatch.assemble(time.time())
             case Tick.CONTEXT:
                 self._keeper.tick(time.time())
+            case Tick.BACKUP:
+                self._backups.tick(time.time())
 
     @_handle.register
     def _(self, message: Returned) -> None:
         self._keeper.returned(message, time.time())
+
+    @_handle.register
+    def _(self, message: BackedUp) -> None:
+        self._backups.returned(message, time.time())
 
     def _check_outlet(self) -> None:
         """Jobs are begun only while their products could be written."""
@@ -236,7 +244,7 @@ class Service(Parts):
         soon = due is not None and due < time.time() + SOON_S
         if self._dispatch.behind:
             self._keeper.tick(time.time())
-        if self._keeper.busy:
+        if self._keeper.busy or self._backups.busy:
             return False
         taken_in = self._reception.stuck or bool(self._pressure.high)
         return self._looked_through and taken_in and self._workshop.idle and not soon

@@ -15,6 +15,8 @@ class WhatIf(Reader):
         first = [
             {
                 "product": each.product,
+                "instrument": each.instrument,
+                "stage": each.stage,
                 "pipeline": each.pipeline,
                 "context": each.context,
                 "references": {kind: list(files) for kind, files in each.types.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from calwebbd.daemon.commands import Common, Verbs
+from calwebbd.daemon.commands import Common, Verbs, impact
 from calwebbd.daemon.commands.asking import settings, show, verb, when
 from calwebbd.daemon.errors import CommandError
 
@@ -15,9 +15,7 @@ def add(topics: Verbs, common: Common) -> None:
     status = verb(topics, common, "status", "the service's context, what waits and what is behind")
     status.set_defaults(run=run_status)
     refresh = verb(topics, common, "refresh", "ask the server now, not only once a day")
-    impact = verb(topics, common, "impact", "what a context would change of what has been made")
-    impact.add_argument("context", metavar="CONTEXT", help="jwst_NNNN.pmap, in the cache or on the server")
-    impact.set_defaults(run=run_impact)
+    impact.add(topics, common, "impact")
     approve = verb(topics, common, "approve", "bring a context into force, make again what it changes")
     approve.add_argument("context", metavar="CONTEXT")
     rollback = verb(topics, common, "rollback", "back to the context that was in force before")
@@ -65,41 +63,6 @@ def run_status(args: argparse.Namespace) -> int:
     finally:
         connection.close()
     show(args, facts, _status)
-    return 0
-
-
-def run_impact(args: argparse.Namespace) -> int:
-    """Compare here, over a read-only connection; the service is not asked."""
-    import os
-
-    from calwebbd.daemon.contexts.policy import environment
-
-    config = settings(args)
-    os.environ.update(environment(config))
-    from calwebbd.daemon.contexts.impact import impact
-    from calwebbd.queues.store import connect
-    from calwebbd.stages.crds import keep
-
-    if not config.folders.database.exists():
-        raise CommandError(f"{config.folders.database} does not exist: no service has run here")
-    keep.keep_context(args.context)
-    connection = connect(config.folders.database, readonly=True)
-    try:
-        found = impact(connection, args.context)
-    finally:
-        connection.close()
-    exposures = [
-        {
-            "product": each.product,
-            "instrument": each.instrument,
-            "stage": each.stage,
-            "pipeline": each.pipeline,
-            "context": each.context,
-            "types": {kind: list(files) for kind, files in each.types.items()},
-        }
-        for each in found.first
-    ]
-    show(args, found.summary() | {"exposures": exposures}, _impact)
     return 0
 
 
@@ -171,19 +134,6 @@ def _status(facts: dict[str, Any]) -> None:
         print(f"           {when(proposal['at'])}; calwebbd crds approve {proposal['context']}")
     for alert in facts["alerts"]:
         print(f"alert      {when(alert['first'])}: {alert['text']}")
-
-
-def _impact(facts: dict[str, Any]) -> None:
-    print(f"{facts['context']} changes {facts['affected']} of {facts['products']} products made otherwise")
-    for stage, count in facts["by_stage"].items():
-        print(f"  from stage {stage} on: {count}")
-    for stage, count in facts["following"].items():
-        print(f"  following in stage {stage}: {count}")
-    print(f"  unaffected, to be certified: {facts['unaffected']}")
-    for instrument, kinds in facts["types"].items():
-        for kind, files in kinds.items():
-            for change, count in files.items():
-                print(f"  {instrument} {kind}: {count} x {change}")
 
 
 def _verified(facts: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from calwebbd.daemon.commands import Common, Verbs
+from calwebbd.daemon.commands import Common, Verbs, impact
 from calwebbd.daemon.commands.asking import answer, show, table, use_cache, verb, when
 from calwebbd.daemon.errors import CommandError
 
@@ -29,9 +29,7 @@ def add(verbs: Verbs, common: Common) -> None:
     versions.set_defaults(run=lambda args: answer(args, lambda ask: ask.versions(args.product), _versions))
     stale = verb(verbs, common, "stale", "products that would be made otherwise now")
     stale.set_defaults(run=lambda args: answer(args, lambda ask: ask.stale(), _stale))
-    whatif = verb(verbs, common, "whatif", "what another context would change")
-    whatif.add_argument("context", metavar="CONTEXT", help="in the CRDS cache, as jwst_0001.pmap")
-    whatif.set_defaults(run=run_whatif)
+    impact.add(verbs, common, "whatif")
     diff = verb(
         verbs,
         common,
@@ -71,12 +69,6 @@ def _export(lineage: dict[str, Any], file: str) -> None:
         print(text)
     else:
         Path(file).write_text(text + "\n")
-
-
-def run_whatif(args: argparse.Namespace) -> int:
-    """Compare the best references of all that was made."""
-    use_cache(args)
-    return answer(args, lambda ask: ask.whatif(args.context), _whatif)
 
 
 def run_diff(args: argparse.Namespace) -> int:
@@ -149,16 +141,6 @@ def _reason(why: dict[str, Any]) -> str:
     if why["what"] == "input":
         return f"input {why['made_with']} was {why['current']}"
     return f"{why['what']} was {why['made_with']}, is {why['current']}"
-
-
-def _whatif(answer: dict[str, Any]) -> None:
-    following = sum(answer["following"].values())
-    print(f"{answer['context']}: {answer['affected']} of {answer['products']} would be made again")
-    print(f"{following} more follow from those, {answer['unaffected']} would be the same")
-    for row in answer["first"]:
-        print(f"  {row['pipeline']} {row['product']}")
-        for kind, (old, new) in row["references"].items():
-            print(f"      {kind}: {old or 'none'} → {new or 'none'}")
 
 
 def _diff(answer: dict[str, Any]) -> None:

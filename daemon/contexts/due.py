@@ -24,6 +24,6 @@ def refresh_due(last: float | None, failed: float | None, now: float, hour: int,
     return last is None or last < scheduled or last > now + DAY_S  # the clock was wrong
 
 
-def verify_due(last: float | None, now: float, every_s: float) -> bool:
-    """Whether all references are to be verified again."""
+def again_due(last: float | None, now: float, every_s: float) -> bool:
+    """Whether what is done every so many seconds is to be done again."""
     return last is None or now - last >= every_s or last > now + DAY_S

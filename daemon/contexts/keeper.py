@@ -15,7 +15,7 @@ import msgspec
 
 from calwebbd.daemon.alerts import Alerts
 from calwebbd.daemon.config import Config
-from calwebbd.daemon.contexts.due import refresh_due, spread, verify_due
+from calwebbd.daemon.contexts.due import again_due, refresh_due, spread
 from calwebbd.daemon.contexts.epochs import Change, Epoch, Epochs
 from calwebbd.daemon.contexts.policy import activate, environment, receive, sentence, server_of
 from calwebbd.daemon.dispatch import Dispatch
@@ -84,7 +84,7 @@ class Keeper:
         verified = self._moment("references verified")
         if verified is None:  # each is verified when it is first used
             records.set("references verified", str(now), now)
-        elif verify_due(verified, now, crds.verify_days * 86400.0):
+        elif again_due(verified, now, crds.verify_days * 86400.0):
             self.start("verify")
 
     def _news(self, now: float) -> bool:

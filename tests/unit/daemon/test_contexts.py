@@ -9,7 +9,7 @@ from catalogues import Catalogue, entity
 
 from calwebbd.daemon.config import Config, Crds, Folders
 from calwebbd.daemon.contexts import requests
-from calwebbd.daemon.contexts.due import DAY_S, RETRY_S, refresh_due, spread, verify_due
+from calwebbd.daemon.contexts.due import DAY_S, RETRY_S, again_due, refresh_due, spread
 from calwebbd.daemon.contexts.epochs import Change, Epochs
 from calwebbd.daemon.contexts.impact import impact
 from calwebbd.daemon.contexts.policy import activate, receive
@@ -290,9 +290,9 @@ def test_what_is_due_is_made_up_after_a_sleep() -> None:
     assert refresh_due(three + 400 * DAY_S, None, three, 3, 0.0)  # the clock was wrong
     assert 0 <= spread("here") < 3600
     assert spread("here") == spread("here") != spread("there")
-    assert verify_due(None, day, 7 * DAY_S)
-    assert verify_due(day - 7 * DAY_S, day, 7 * DAY_S)
-    assert not verify_due(day - 6 * DAY_S, day, 7 * DAY_S)
+    assert again_due(None, day, 7 * DAY_S)
+    assert again_due(day - 7 * DAY_S, day, 7 * DAY_S)
+    assert not again_due(day - 6 * DAY_S, day, 7 * DAY_S)
 
 
 def test_the_records_of_epochs_outlive_the_service(catalogue: Catalogue, dispatch: Dispatch) -> None:

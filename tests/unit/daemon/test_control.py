@@ -59,7 +59,7 @@ def service(config: Config) -> Iterator[Inbox[channel.Asked]]:
 
     thread = threading.Thread(target=loop)
     thread.start()
-    assert begun.wait(20.0)
+    assert begun.wait(60.0)
     yield inbox
     ended.set()
     thread.join()
