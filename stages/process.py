@@ -126,20 +126,19 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
         stop_after = None
     context = crds.literal_context(options.context)
     options.output_dir.mkdir(parents=True, exist_ok=True)
-    with scratch.folder(options.output_dir):
+    with scratch.folder(options.output_dir), Writer(task, context, options.output_dir) as writer:
         science = task.science if pipeline.combines else task.science[:1]
         read = partial(_read, read=_reader(pipeline, science), task=task)
         exposures, left_out = read_usable(science, read)
         run = Run(pipeline, exposures[0].header.copy(), context, layers, stop_after, options.report)
-        writer = Writer(task, context, options.output_dir)
-        run.save = writer.write
+        run.save, run.begin = writer.write, writer.begin
         run.others, run.left_out = task.others, left_out
         if options.save_steps:
             run.keep = writer.keep
         run.record_lacking(exposures)
         products = _apply(run, pipeline, exposures)
-    for suffix, product in (products | run.byproducts).items():
-        writer.write(suffix, product)
+        for suffix, product in (products | run.byproducts).items():
+            writer.write(suffix, product)
     return Outcome(
         pipeline.name,
         context,

@@ -57,6 +57,7 @@ class Run:
     report : called as (step name, "start" or status) for progress
     keep : called with (step, result) after each step that changed something, for ``--save-steps``
     save : writes a product, by suffix, that the next step would change
+    begin : begins to write products that the steps to come leave as they are
     byproducts : what steps made beside their results, by suffix
     others : files of the association that are not science, by role: background, imprint, …
     left_out : science members that cannot be read; the pipeline adds others that it does not use
@@ -70,6 +71,7 @@ class Run:
     report: Callable[[str, str], None] = lambda step, state: None
     keep: Callable[[Step, Any], None] | None = None
     save: Callable[[str, Exposure], None] = lambda suffix, product: None
+    begin: Callable[[str, Any], None] = lambda suffix, product: None
     records: list[StepRecord] = field(default_factory=list)
     byproducts: dict[str, Exposure | Catalogue] = field(default_factory=dict)
     others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
@@ -191,6 +193,11 @@ class Run:
         self._record(step, settings, status, reason, time.perf_counter() - start, files)
         self._after(step, status, result)
         return result
+
+    def begin_before(self, step: Step, suffix: str, product: Any) -> None:
+        """Begin to write what a step only looks at; not if it might stamp or change it, or be the last."""
+        if not (self.settings(step).skip or self.pipeline.plugins or self.stop_after):
+            self.begin(suffix, product)
 
     def _after(self, step: Step, status: Status, result: Any) -> None:
         if self.keep and status == "COMPLETE" and step.keyword:  # one without leaves the exposure as it is

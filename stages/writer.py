@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import chain
@@ -15,6 +16,9 @@ from calwebbd.stages.exposure import Catalogue, Exposure
 from calwebbd.stages.names import product_path
 from calwebbd.stages.products import Segmentation
 from calwebbd.stages.step import Step
+from calwebbd.stages.threads import threads
+
+Named = list[tuple[Path, Exposure]]
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,41 @@ class Written:
 
 @dataclass
 class Writer:
-    """Puts products where they belong, with the keywords that say who made them."""
+    """Puts products where they belong, with the keywords that say who made them.
+
+    As a context it ends when all that has begun is written; what has begun appears then, unless
+    an exception ended it.
+    """
 
     task: Task
     context: str
     folder: Path
     written: dict[Path, Written] = field(default_factory=dict)
+    _begun: dict[Path, tuple[Any, Future[None]]] = field(default_factory=dict)
+    _background: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._background.shutdown()
+        try:
+            for prepared, done in self._begun.values() if kind is None else ():
+                done.result()
+                prepared.appear()
+        finally:
+            for prepared, _done in self._begun.values():
+                prepared.discard()
+
+    def begin(self, suffix: str, product: Exposure | Sequence[Exposure]) -> None:
+        """`write` while the calibration goes on, which leaves the products as they are."""
+        from calwebbd.stages.fits.write import prepare
+
+        if threads() == 1:  # one may be used for all
+            return
+        for path, each in self._named(suffix, product):
+            prepared = prepare(each, path)
+            self._begun[path] = prepared, self._background.submit(prepared.put)
 
     def write(self, suffix: str, product: Exposure | Catalogue | Sequence[Exposure]) -> None:
         """One product under the task's name; several under their own, with the association's id.
@@ -68,22 +101,32 @@ class Writer:
         """
         from calwebbd.stages.fits.write import write
 
-        named: list[tuple[Path, Exposure | Catalogue]]
-        if isinstance(product, (Exposure, Catalogue)):
+        if isinstance(product, Catalogue):
+            path = self.folder / self._name(suffix)
+            write_catalogue(product, path, self._made_by())
+            self._wrote(path, suffix)
+            return
+        for path, each in self._named(suffix, product):
+            if path not in self._begun:
+                write(each, path)
+            self._wrote(path, suffix)
+
+    def _wrote(self, path: Path, suffix: str) -> None:
+        if path.parent == self.folder:  # what was asked for elsewhere is no product
+            self.written[path] = Written(path, Path(suffix).stem)
+
+    def _named(self, suffix: str, product: Exposure | Sequence[Exposure]) -> Named:
+        """Where each product belongs, and it, with its keywords."""
+        if isinstance(product, Exposure):
             named = [(self.folder / self._name(suffix), product)]
         else:
             asn_id = self.task.asn.asn_id if self.task.asn else "a3001"
             named = [(product_path(self.folder / Path(p.file).name, suffix, asn_id), p) for p in product]
-        for path, each in named:
-            if isinstance(each, Catalogue):
-                write_catalogue(each, path, self._made_by())
-            else:
-                each.header.update(self._made_by())
-                if isinstance(each, Segmentation):
-                    each.header["SCATFILE"] = self._name("cat")
-                write(each, path)
-            if path.parent == self.folder:  # what was asked for elsewhere is no product
-                self.written[path] = Written(path, Path(suffix).stem)
+        for _, each in named:
+            each.header.update(self._made_by())
+            if isinstance(each, Segmentation):
+                each.header["SCATFILE"] = self._name("cat")
+        return named
 
     def _name(self, suffix: str) -> str:
         if suffix.endswith((".fits", ".ecsv")):

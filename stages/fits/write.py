@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from asdf import AsdfFile
+from astropy.io import fits
 from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import walk_schema
@@ -43,8 +46,46 @@ SEGMENT_FITS = {"sci": "slope"} | {
 IFU = {"NRS_IFU", "MIR_MRS"}  # and lamp exposures through it
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A product as it will stand in its file; its arrays are read when they are put there.
+
+    cubes : data that are on disk, by extension
+    """
+
+    path: Path
+    hdus: fits.HDUList
+    cubes: Mapping[str, Cube]
+
+    @property
+    def partial(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.partial.fits")
+
+    def put(self) -> None:
+        """Write all of it beside its place."""
+        try:
+            write_hdus(self.hdus, self.partial, self.cubes)
+        except BaseException:
+            self.discard()
+            raise
+
+    def appear(self) -> None:
+        os.replace(self.partial, self.path)
+
+    def discard(self) -> None:
+        self.partial.unlink(missing_ok=True)
+
+
 def write(product: Exposure, path: Path) -> Path:
     """Write `product` as `path`, atomically; its FILENAME becomes the file's own name."""
+    prepared = prepare(product, path)
+    prepared.put()
+    prepared.appear()
+    return path
+
+
+def prepare(product: Exposure, path: Path) -> Prepared:
+    """What is to be written as `path`; later changes of the product's keywords are not in it."""
     model_type, names = _model(product)
     cubes: dict[str, Cube] = {}
     # what steps make is valid; validation where it is assigned would double the time of a product
@@ -55,7 +96,8 @@ def write(product: Exposure, path: Path) -> Path:
             value = getattr(product, ours)
             if isinstance(value, Cube):
                 cubes["SCI" if theirs == "data" else theirs.upper()] = value
-                value = np.zeros(value.shape, value.dtype)  # takes no memory until it is touched
+                # whose shape is written, but takes no memory, as nobody touches it
+                value = np.ndarray(value.shape, value.dtype, mmap(-1, value.nbytes))
             if value is not None:
                 setattr(model, theirs, value)
         if isinstance(product, Ramp):
@@ -64,21 +106,10 @@ def write(product: Exposure, path: Path) -> Path:
         if wcs is not None:
             model.meta.wcs = wcs
         model.meta.filename = path.name
-        partial = path.with_name(f".{path.name}.partial.fits")
-        try:
-            _save(model, partial, cubes)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    return path
-
-
-def _save(model: Any, path: Path, cubes: Mapping[str, Cube]) -> None:
-    model.on_save(path)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Card is too long")
-        hdus = fits_support.to_fits(model._instance, model.schema)
-    write_hdus(hdus, path, cubes)
+        model.on_save(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Card is too long")
+            return Prepared(path, fits_support.to_fits(model._instance, model.schema), cubes)
 
 
 def load_schemas() -> None:

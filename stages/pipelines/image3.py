@@ -58,9 +58,11 @@ def image3(run: Run, images: list[Image]) -> dict[str, Exposure | Catalogue | li
     products: dict[str, Exposure | Catalogue | list[Exposure]] = {}
     if flagged[0].header["S_OUTLIR"] == "COMPLETE":
         products["crf"] = flagged
+        run.begin_before(resample, "crf", flagged)
     members = member_table(flagged, run.left_out)
     mosaic = run.step(resample, flagged)
     if isinstance(mosaic, Mosaic):
+        run.begin_before(source_catalog, "i2d", mosaic)
         products |= {"i2d": run.step(source_catalog, mosaic), "members": members}
     return products
 

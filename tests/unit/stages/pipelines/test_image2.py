@@ -26,12 +26,16 @@ class Hand:
         self.params = params
         self.names: list[str] = []
         self.saved: list[str] = []
+        self.begun: list[str] = []
 
     def settings(self, step: Any) -> Effective:
         return Effective(step.params(**self.params), {}, False)
 
     def save(self, suffix: str, product: Image) -> None:
         self.saved.append(suffix)
+
+    def begin_before(self, step: Any, suffix: str, product: Image) -> None:
+        self.begun.append(f"{suffix} before {step.name}")
 
     def steps(self, steps: Any, image: Image) -> Image:
         self.names += [step.name for step in steps]
@@ -43,6 +47,14 @@ class Hand:
             image.header["S_BKDSUB"] = "SKIPPED" if self.skip else "COMPLETE"
             return image
         return image if self.skip else Mosaic(image.header, image.sci)
+
+
+def test_what_resample_would_not_change_is_written_meanwhile() -> None:
+    run = Hand()
+    for flat in ("SKIPPED", "COMPLETE"):  # without a flat NaN and flags need not agree yet
+        assert run.begun == []
+        products(run, make_image([[1]], S_FLAT=flat))
+    assert run.begun == ["cal before resample"]
 
 
 def products(run: Hand, image: Image) -> set[str]:

@@ -31,6 +31,9 @@ class Hand:
     def settings(self, step: Step) -> Any:
         return SimpleNamespace(values=step.params(), skip=step.name in self.off)
 
+    def begin_before(self, step: Step, suffix: str, product: Any) -> None:
+        pass
+
     def steps(self, steps: Iterable[Step], images: list[Image]) -> Any:
         for step in steps:
             images = self.step(step, images)
