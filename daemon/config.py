@@ -112,8 +112,13 @@ class Notify(Section, frozen=True):
 
 class Workers(Section, frozen=True):
     """memory_mb : for all jobs together, None for four fifths of the machine's;
-    mosaic_mb : for the images that one job combines, and for their mosaic: what is more is on disk."""
+    mosaic_mb : for the images that one job combines, and for their mosaic: what is more is on disk
+    engine : local for processes of this machine, dask for the hosts of a cluster, of which `scheduler` is
+        the address or the file; then `processes` is not used and `memory_mb` is that of the largest host
+    """
 
+    engine: Literal["local", "dask"] = "local"
+    scheduler: str = ""
     processes: Count = len(os.sched_getaffinity(0))
     threads: Count = 1
     memory_mb: Count | None = None
@@ -239,6 +244,7 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: {_explain(str(error), table)}") from error
     config = _absolute(config, path.absolute().parent)
     _check_folders(path, config)
+    _check_engine(path, config.workers)
     return config
 
 
@@ -272,8 +278,12 @@ def _absolute(config: Config, base: Path) -> Config:
     folders = config.folders
     watch = tuple(_resolve(base, folder) for folder in folders.watch)
     output, state = _resolve(base, folders.output), _resolve(base, folders.state)
+    scheduler = config.workers.scheduler
+    if scheduler and "://" not in scheduler:
+        scheduler = str(_resolve(base, Path(scheduler)))
     return replace(
         config,
+        workers=replace(config.workers, scheduler=scheduler),
         folders=Folders(watch=watch, output=output, state=state),
         crds=replace(config.crds, path=config.crds.path and _resolve(base, config.crds.path)),
         backup=replace(config.backup, folder=config.backup.folder and _resolve(base, config.backup.folder)),
@@ -302,3 +312,12 @@ def _check_folders(path: Path, config: Config) -> None:
             if n > 1:
                 key = "roots" if names is config.roots else "rules"
                 raise ConfigError(f"{path}: {key}.{what} = {str(value)!r}: is given {n} times")
+
+
+def _check_engine(path: Path, workers: Workers) -> None:
+    if workers.engine == "local":
+        return
+    if not workers.scheduler:
+        raise ConfigError(f"{path}: workers.scheduler must be given: engine is 'dask'")
+    if workers.memory_mb is None:
+        raise ConfigError(f"{path}: workers.memory_mb must be given, of the largest host: engine is 'dask'")

@@ -15,15 +15,20 @@ STALE_S = 60.0  #: a service that was not heard of for so long does not live
 class _Running(Protocol):
     job: Any
     step: str
-    process: Any
+    host: str
+    pid: int | None
+    peak_mb: float | None
 
 
 def told(running: Iterable[_Running]) -> dict[str, Any]:
-    """Our own process, and of each job in hand: id, step, process and memory, MB."""
-    jobs = [
-        {"job": each.job.id, "step": each.step, "pid": each.process.pid, "mb": resident_mb(each.process.pid)}
-        for each in running
-    ]
+    """Our own process, and of each job in hand: id, step, host, process and memory, MB.
+
+    The memory of a process elsewhere is the most that it has used.
+    """
+    jobs = []
+    for each in running:
+        mb = each.peak_mb if each.host else resident_mb(each.pid)
+        jobs.append({"job": each.job.id, "step": each.step, "host": each.host, "pid": each.pid, "mb": mb})
     return {"pid": os.getpid(), "mb": resident_mb(os.getpid()), "jobs": jobs}
 
 

@@ -19,6 +19,7 @@ from calwebbd.daemon.contexts.epochs import Epochs
 from calwebbd.daemon.contexts.keeper import Keeper, first_context
 from calwebbd.daemon.database import open_store
 from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.daemon.engine import Engine
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.inbox import Inbox
 from calwebbd.daemon.pressure import Pressure
@@ -35,7 +36,7 @@ from calwebbd.stages import plugins
 VERIFY = "calwebbd.stages.verify:verify"
 WARNINGS = frozenset(
     {"quarantined", "failed", "left out", "underestimated", "events lost", "context kept", "corrupt"}
-    | {"cannot write", "reload refused", "clock was set", "not backed up"}
+    | {"cannot write", "reload refused", "clock was set", "not backed up", "host refused", "cluster lost"}
 )
 
 #: (event, facts about it), for whoever shows progress
@@ -63,9 +64,8 @@ class Parts:
         plugins.programs()  # one that cannot be used is to be told of now
         store = open_store(config.folders.database)
         stack.callback(store.close)
-        setting = Setting(self.calibrate, surroundings(config), config.log.level, config.log.file)
-        self._runner = runner = Runner(setting)
-        stack.callback(runner.kill)
+        self._engine = engine = self._new_engine()
+        stack.callback(engine.kill)
         self._records = Records(store.connection)
         self._alerts = Alerts(store.connection, config.notify)
         stack.callback(self._alerts.close)
@@ -77,7 +77,7 @@ class Parts:
         self._backups = Backups(config, self._records, self._alerts, post, self._tell)
         stack.callback(self._backups.close)
         self._note_terms()
-        self._workshop = Workshop(self._dispatch, runner, config, self._tell)
+        self._workshop = Workshop(self._dispatch, engine, config, self._tell)
         self._pressure = Pressure(self._dispatch, self._workshop, config.queue.backlog, self._tell)
         self._reception = Reception(self._dispatch, load(self.verify), config.watch, post, self._tell)
         stack.callback(self._reception.close)
@@ -85,6 +85,19 @@ class Parts:
         self._watcher = Watcher(config.watched, excluded, post, canaries=config.watch.canary)
         self._scheduler = scheduler(config, post)
         self._desk = self._new_desk()
+
+    def _new_engine(self) -> Engine:
+        workers = self.config.workers
+        setting = Setting(
+            self.calibrate, surroundings(self.config), self.config.log.level, self.config.log.file
+        )
+        if workers.engine == "local":
+            return Runner(setting)
+        try:
+            from calwebbd.daemon.cluster.engine import Cluster
+        except ModuleNotFoundError as error:
+            raise CommandError(f"workers.engine = 'dask' needs calwebbd[dask]: {error}") from error
+        return Cluster(setting, self.config, self._tell)
 
     def _new_desk(self) -> control.Desk:
         scan = self._watcher.scan
@@ -109,7 +122,7 @@ class Parts:
         self._dispatch.terms = terms(new, self._dispatch.terms.context)
         self._note_terms()
         self._workshop.reconfigure(new)
-        self._runner.setting = replace(self._runner.setting, log_level=new.log.level, log_file=new.log.file)
+        self._engine.setting = replace(self._engine.setting, log_level=new.log.level, log_file=new.log.file)
         self._reception.reconfigure(new.watch)
         self._reception.audit.forget({root.path for root in new.watched})
         self._watcher.reconfigure(new.watched, new.watch.canary)

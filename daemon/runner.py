@@ -20,10 +20,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from calwebbd.daemon import memory, worker
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.contexts.policy import environment
+from calwebbd.daemon.engine import Running
 from calwebbd.daemon.work import Work
 from calwebbd.daemon.worker import Progress, Reply, Setting
 from calwebbd.queues.job import Job
@@ -33,48 +35,54 @@ from calwebbd.stages.memory import BUDGET
 CALIBRATE = "calwebbd.daemon.calibrate:calibrate"
 
 
-@dataclass(eq=False)
-class Running:
-    """A job that a worker has in hand.
+@dataclass(eq=False, kw_only=True)
+class Worker(Running):
+    """A job in a process.
 
-    started : by the wall clock; deadline : by the monotonic one, `limit` s later
+    deadline : by the monotonic clock
     birth : the thread which starts the process
     """
 
-    job: Job
-    work: Work
-    workspace: Path
-    started: float
-    limit: float
-    deadline: float
     process: BaseProcess
     channel: Connection
-    step: str = ""  #: the last it told of
-    peak_mb: float | None = None  #: when it was last looked at
+    deadline: float
     birth: "Future[None]" = field(default_factory=Future)
     killings: int = field(default_factory=memory.killings)  #: by the kernel, when it began
 
 
 class Runner:
-    """Starts workers and hears how they end. Use from one thread."""
+    """Starts workers and hears how they end: the engine of one machine. Use from one thread."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.running: list[Running] = []
+        self.running: list[Worker] = []
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="start")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([worker.__name__, setting.function.partition(":")[0]])
         os.environ.update(setting.environment)  # numba reads it once, in the fork server
         forkserver.ensure_running()  # its imports take seconds, in which no job need wait yet
 
-    def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Running:
+    def room_mb(self, processes: int, budget_mb: int) -> int | None:
+        """What is left of the budget, if there is a process left."""
+        if len(self.running) >= processes:
+            return None
+        return budget_mb - sum(running.job.mem_mb for running in self.running)
+
+    def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Worker:
         """Begin a job in its workspace. Its process is started by a thread: the fork server may be busy."""
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=worker.main, args=(theirs, self.setting, job.id, job.attempt, work, folder), daemon=True
         )
-        now = time.monotonic()
-        running = Running(job, work, folder, time.time(), timeout_s, now + timeout_s, process, ours)
+        running = Worker(
+            job=job,
+            work=work,
+            workspace=folder,
+            limit=timeout_s,
+            process=process,
+            channel=ours,
+            deadline=time.monotonic() + timeout_s,
+        )
         running.birth = self._starter.submit(_start, process, theirs)
         self.running.append(running)
         return running
@@ -88,7 +96,7 @@ class Runner:
         """What becomes readable when a worker ends, well or not."""
         return [running.channel for running in self.running]
 
-    def ended(self) -> list[tuple[Running, Reply]]:
+    def ended(self) -> list[tuple[Worker, Reply]]:
         """Workers which have ended since last asked, and those which had to be ended."""
         found = [(running, reply) for running in self.running if (reply := _heard(running)) is not None]
         for running, _ in found:
@@ -100,16 +108,24 @@ class Runner:
         """End the worker of a job; its workspace, or None if it has none."""
         for running in self.running:
             if running.job.id == job:
-                _end(running)
-                self.running.remove(running)
+                self.end(running)
                 return running.workspace
         return None
+
+    def end(self, running: Worker) -> None:
+        """One worker, at once."""
+        _end(running)
+        self.running.remove(running)
 
     def kill(self) -> None:
         """End all workers at once; their jobs go back to the queue by other means."""
         for running in self.running:
             _end(running)
         self.running.clear()
+
+    def told(self) -> dict[str, Any]:
+        """Nothing that its jobs do not tell."""
+        return {}
 
 
 @contextmanager
@@ -134,14 +150,15 @@ def _start(process: BaseProcess, channel: Connection) -> None:
         channel.close()
 
 
-def _heard(running: Running) -> Reply | None:
+def _heard(running: Worker) -> Reply | None:
     if not running.birth.done():
         return None
     if error := running.birth.exception():
         reason = f"its process cannot be started: {type(error).__name__}: {error}"
         return Reply(failure=Failure.LOST, reason=reason)
-    if running.process.pid is not None:
-        running.peak_mb = memory.peak_mb(running.process.pid) or running.peak_mb
+    running.pid = running.process.pid
+    if running.pid is not None:
+        running.peak_mb = memory.peak_mb(running.pid) or running.peak_mb
     while running.channel.poll():
         try:
             message: Reply | Progress = running.channel.recv()
@@ -161,7 +178,7 @@ def _heard(running: Running) -> Reply | None:
 _UNKNOWN = 255  #: what multiprocessing says of a child of a fork server that is no more
 
 
-def _killed(running: Running) -> Reply:
+def _killed(running: Worker) -> Reply:
     """The pipe was closed without a reply."""
     code = running.process.exitcode
     if code == _UNKNOWN:
@@ -187,13 +204,13 @@ def _kill(process: BaseProcess) -> None:
         process.kill()
 
 
-def _end(running: Running) -> None:
+def _end(running: Worker) -> None:
     if running.birth.exception() is None:
         _kill(running.process)
     _reap(running)
 
 
-def _reap(running: Running) -> None:
+def _reap(running: Worker) -> None:
     if running.birth.exception() is not None:
         running.channel.close()
         return

@@ -151,10 +151,7 @@ class Service(Parts):
             dues.append(settling - time.monotonic())
         if job is not None and job > time.time():  # one that is due already waits for a process
             dues.append(job - time.time())
-        wait(
-            [self._inbox.fileno(), *(running.channel for running in self._workshop.running)],
-            max(0.0, min(dues)),
-        )
+        wait([self._inbox.fileno(), *self._engine.wait_on()], max(0.0, min(dues)))
 
     @singledispatchmethod
     def _handle(self, message: Any) -> None:
@@ -256,7 +253,7 @@ class Service(Parts):
 
     def _note(self) -> None:
         """Write down that we live, and how the watching goes, for those who ask."""
-        beat = heartbeat.told(self._workshop.running)
+        beat = heartbeat.told(self._workshop.running) | self._engine.told()
         with suppress(sqlite3.OperationalError):  # a full disk: silence tells of that too
             self._records.set(heartbeat.NAME, json.dumps(beat), time.time())
         audit = self._reception.audit
@@ -278,7 +275,7 @@ class Service(Parts):
         """The supervisor hears that we live only if those get on whom we depend on."""
         if self._watcher.alive():
             self._pulse.beat("watcher")
-        if not self._runner.stuck():
+        if not self._engine.stuck():
             self._pulse.beat("workers")
         running = len(self._workshop.running)
         state = self._held or f"{running} jobs run, context {self._dispatch.terms.context}"

@@ -4,12 +4,12 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from calwebbd.daemon import instance, sidecar, workspace
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.dispatch import Dispatch
-from calwebbd.daemon.runner import Runner, Running
+from calwebbd.daemon.engine import Engine, Running
 from calwebbd.daemon.schedule import LEASE_S
 from calwebbd.daemon.work import Result, encode, result_of, work_of
 from calwebbd.daemon.worker import Reply
@@ -21,10 +21,10 @@ Tell = Callable[..., None]
 
 
 class Workshop:
-    def __init__(self, dispatch: Dispatch, runner: Runner, config: Config, tell: Tell) -> None:
+    def __init__(self, dispatch: Dispatch, engine: Engine, config: Config, tell: Tell) -> None:
         self._dispatch = dispatch
         self._store = dispatch.store
-        self._runner = runner
+        self._engine = engine
         self._config = config
         self._tell = tell
         self._me = instance.identity()
@@ -35,11 +35,11 @@ class Workshop:
 
     @property
     def idle(self) -> bool:
-        return not self._runner.running
+        return not self._engine.running
 
     @property
-    def running(self) -> list[Running]:
-        return self._runner.running
+    def running(self) -> Sequence[Running]:
+        return self._engine.running
 
     @property
     def room_mb(self) -> int:
@@ -53,7 +53,7 @@ class Workshop:
     def cancel(self, job: Job, reason: str) -> bool:
         """Give a job up, even if it runs; False if it can no longer be."""
         done = self._dispatch.dropped(job, reason, time.time())
-        folder = self._runner.cancel(job.id) if done else None
+        folder = self._engine.cancel(job.id) if done else None
         if folder is not None:
             workspace.discard(folder)
         return done
@@ -71,9 +71,11 @@ class Workshop:
         workspace.sweep(scratch, keep=())
 
     def begin(self) -> None:
-        """Start as many jobs as there are processes and memory for."""
-        while len(self._runner.running) < self._config.workers.processes:
-            limits = {"budget_mb": self._dispatch.terms.budget_mb, "disk_mb": self.room_mb}
+        """Start as many jobs as there is room for."""
+        together = self._config.workers.processes, self._dispatch.terms.budget_mb
+        while (room_mb := self._engine.room_mb(*together)) is not None:
+            held_mb = sum(running.job.mem_mb for running in self._engine.running)
+            limits = {"budget_mb": held_mb + room_mb, "disk_mb": self.room_mb}
             job = self._store.claim(self._me, time.time(), lease_s=LEASE_S, **limits)
             if job is None:
                 if self._store.explain_disk(limits["disk_mb"]):
@@ -81,13 +83,13 @@ class Workshop:
                 return
             folder = workspace.folder(self._config.folders.scratch, job)
             work = work_of(job.payload)
-            self._runner.start(job, work, folder, self._config.workers.timeout_seconds * job.stretch)
+            self._engine.start(job, work, folder, self._config.workers.timeout_seconds * job.stretch)
             facts = {"pipeline": work.pipeline, "product": work.subject, "attempt": job.attempt}
             self._tell("started", job=job.id, **facts)
 
     def hear(self) -> None:
         """Publish what has ended well, try again or give up what has not."""
-        for running, reply in self._runner.ended():
+        for running, reply in self._engine.ended():
             try:
                 self._ended(running, reply)
             except Stale as error:  # it was taken for dead, and is being done by another
@@ -107,8 +109,8 @@ class Workshop:
 
     def abandon(self) -> None:
         """End all workers at once; their jobs are as if they had never been claimed."""
-        given_back = [running.job for running in self._runner.running]
-        self._runner.kill()
+        given_back = [running.job for running in self._engine.running]
+        self._engine.kill()
         for job in given_back:
             self._store.unclaim(job, now := time.time())
             self._dispatch.records.decide("service", "interrupt", job.subject, "the service was stopped", now)

@@ -5,6 +5,9 @@ fence: ``in/`` holds an association beside links to its members, ``out/`` what t
 pipeline writes. The worker puts its files safely on disk; the service writes down what
 it will publish, renames file by file, and writes down that it did. Wherever it is
 killed, the next service finds each file in one of the two places.
+
+Other machines must know whose it is: the service offers the folder, the first host to take
+it has it, and gives up when it is gone.
 """
 
 import hashlib
@@ -28,9 +31,9 @@ def folder(scratch: Path, job: Job) -> Path:
 
 def prepare(workspace: Path, work: Work) -> Path:
     """Make the folders afresh; returns the file that the pipeline is given."""
-    shutil.rmtree(workspace, ignore_errors=True)
-    (workspace / "in").mkdir(parents=True)
-    (workspace / "out").mkdir()
+    for name in ("in", "out"):
+        shutil.rmtree(workspace / name, ignore_errors=True)
+        (workspace / name).mkdir(parents=True)
     if work.asn is None:
         (single,) = work.inputs
         return single.path
@@ -71,6 +74,26 @@ def publish(workspace: Path, products: Sequence[Product], output: Path) -> None:
             if not _is(target, product.sha256):
                 raise Vanished(f"{product.name} is neither in {source.parent} nor in {output}") from None
     _sync(output)
+
+
+def offer(workspace: Path) -> None:
+    """Make it, for the host that takes it."""
+    workspace.mkdir(parents=True)
+    (workspace / "offered").touch()
+
+
+def take(workspace: Path) -> bool:
+    """Have it alone; False if it was taken before, or is given up."""
+    try:
+        os.rename(workspace / "offered", workspace / "taken")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def is_taken(workspace: Path) -> bool:
+    """Whether it is still wanted of whoever took it."""
+    return (workspace / "taken").exists()
 
 
 def discard(workspace: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
+from calwebbd.daemon.heartbeat import NAME as HEARTBEAT
 from calwebbd.daemon.route import member_name
 
 
@@ -24,6 +25,7 @@ class Files(Reader):
             "watch": json.loads(self._setting("watch") or "{}"),
             "paused": self._all("pauses"),
             "intake": self._setting("intake") or "",
+            "cluster": json.loads(self._setting(HEARTBEAT) or "{}").get("cluster", {}),
         }
 
     def quarantine(self) -> list[Answer]:

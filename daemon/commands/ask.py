@@ -31,6 +31,12 @@ def _status(answer: dict[str, Any]) -> None:
         print(f"awaited      {row['path']}, which {row['manifest']} names")
     if answer["intake"]:
         print(f"intake       waits: {answer['intake']}")
+    if cut := answer["cluster"].get("cut"):
+        print(f"cluster      lost: {cut}")
+    for host in answer["cluster"].get("hosts", []):
+        print(f"host         {host['name']}: {host['jobs']} of {host['slots']} jobs, {host['mb']} MB")
+    for name, reason in answer["cluster"].get("refused", {}).items():
+        print(f"host         {name}: refused, {reason}")
     for pause in answer["paused"]:
         print(f"paused       {'all stages' if pause['stage'] == '*' else pause['stage']}, {said(pause)}")
     for stage, states in answer["jobs"].items():

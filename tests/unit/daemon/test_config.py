@@ -30,6 +30,12 @@ def test_workers_get_the_budget_of_a_mosaic(tmp_path: Path) -> None:
     assert surroundings(config)["CALWEBBD_MOSAIC_MB"] == "700"
 
 
+def test_a_scheduler_has_an_address_or_a_file(tmp_path: Path) -> None:
+    dask = LEAST + '[workers]\nengine = "dask"\nmemory_mb = 8000\nscheduler = "{}"\n'
+    for scheduler, meant in (("tls://a:8786", "tls://a:8786"), ("s.json", str(tmp_path / "s.json"))):
+        assert load(written(tmp_path, dask.format(scheduler))).workers.scheduler == meant
+
+
 def test_the_example_is_valid_and_names_every_key() -> None:
     path = ROOT / "systemd" / "calwebbd.toml"
     config = load(path)
@@ -52,6 +58,8 @@ def test_the_example_is_valid_and_names_every_key() -> None:
         (LEAST + "[worker]\n", "object contains unknown field `worker`"),
         (LEAST + "[workers]\nprocesses = 0\n", "workers.processes = 0: expected `int` >= 1"),
         (LEAST + '[workers]\nthreads = "two"\n', "workers.threads = 'two': expected `int`, got `str`"),
+        (LEAST + '[workers]\nengine = "dask"\n', "workers.scheduler must be given"),
+        (LEAST + '[workers]\nengine = "dask"\nscheduler = "tcp://a:1"\n', "workers.memory_mb must be given"),
         (LEAST + '[log]\nlevel = "loud"\n', "log.level = 'loud': expected `str` matching regex"),
         (LEAST + "[steps.jump]\n[steps.ramp_fit\n", "is not TOML"),
         ('[folders]\noutput = "out"\nstate = "s"\n', "neither folders.watch nor a [[roots]] names a folder"),

@@ -18,9 +18,9 @@ import pytest
 from calwebbd.daemon import instance, records, workspace
 from calwebbd.daemon.config import Config, Crds, Folders, Workers
 from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.daemon.engine import Running
 from calwebbd.daemon.intake import Seen, examine
 from calwebbd.daemon.records import Records, stamp
-from calwebbd.daemon.runner import Running
 from calwebbd.daemon.terms import Terms
 from calwebbd.daemon.worker import Reply, attempt
 from calwebbd.daemon.workshop import Workshop
@@ -64,18 +64,21 @@ class InlineRunner:
     """Does each job at once, in this process."""
 
     def __init__(self) -> None:
-        self.running: list[Any] = []
+        self.running: list[Running] = []
+        self._replies: list[Reply] = []
+
+    def room_mb(self, processes: int, budget_mb: int) -> int | None:
+        return None if self.running else budget_mb
 
     def start(self, job: Any, work: Any, folder: Path, timeout_s: float) -> None:
         reply = attempt("fake_calibration:calibrate", work, folder, lambda step, state: None)
-        self.running.append((job, work, folder, reply))
+        self.running.append(Running(job=job, work=work, workspace=folder, limit=timeout_s))
+        self._replies.append(reply)
 
-    def ended(self) -> list[tuple[Any, Reply]]:
-        done, self.running = self.running, []
-        return [
-            (Running(job, work, folder, 0.0, 0.0, 0.0, None, None), reply)  # type: ignore[arg-type]
-            for job, work, folder, reply in done
-        ]
+    def ended(self) -> list[tuple[Running, Reply]]:
+        done = list(zip(self.running, self._replies, strict=True))
+        self.running, self._replies = [], []
+        return done
 
 
 @pytest.fixture
