@@ -104,7 +104,7 @@ FROM (SELECT stage AS pipeline, state, CASE WHEN subject GLOB '*:jw[0-9][0-9][0-
                   THEN substr(subject, instr(subject, ':jw') + 9, 5)
                   WHEN subject GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]*'
                   THEN substr(subject, instr(subject, ':jw') + 8, 3) ELSE '' END AS observation
-      FROM job WHERE state != 'superseded' AND id IN (SELECT max(id) FROM job GROUP BY subject))
+      FROM (SELECT stage, state, subject, max(id) FROM job GROUP BY subject) WHERE state != 'superseded')
 GROUP BY program, observation, pipeline;
 
 -- How long products took beyond computing them. available: its last input was there: a file since it
@@ -113,20 +113,23 @@ GROUP BY program, observation, pipeline;
 -- rest, after computing. total: since the last of the raw files it is made of was available.
 DROP VIEW IF EXISTS latency;
 CREATE VIEW latency AS
-WITH there AS (
-    SELECT entity, min(max(coalesce(closed, at), coalesce(
-        (SELECT max(decision.at) FROM decision WHERE what = 'start' AND decision.at <= history.at), 0.0))) AS at,
-        min(at) AS known FROM history WHERE origin IN ('input', 'product') GROUP BY entity),
-attempt AS (
-    SELECT activity.*, job.subject, job.created_at, max(there.at) AS inputs, max(there.known) AS known,
+WITH attempt AS (
+    SELECT activity.id, activity.stage, activity.pipeline, activity.started, activity.ended, job.subject,
+           job.created_at,
+           max((SELECT min(max(coalesce(closed, at), coalesce((
+                           SELECT max(decision.at) FROM decision
+                           WHERE what = 'start' AND decision.at <= history.at), 0.0)))
+                FROM history WHERE history.entity = used.entity AND origin IN ('input', 'product'))) AS inputs,
+           max((SELECT min(at) FROM history
+                WHERE history.entity = used.entity AND origin IN ('input', 'product'))) AS known,
            (SELECT min(history.at) FROM generated JOIN history ON history.path = generated.path
             AND history.entity = generated.entity AND history.at >= activity.ended
             WHERE generated.activity = activity.id) AS published
     FROM activity JOIN job ON job.id = activity.job JOIN used ON used.activity = activity.id
-    JOIN there ON there.entity = used.entity WHERE activity.outcome = 'complete' GROUP BY activity.id),
+    WHERE activity.outcome = 'complete' AND used.entity NOT GLOB 'crds:*' GROUP BY activity.id),
 timed AS (
     SELECT *, CASE WHEN stage < 3 AND created_at > known + 1.0 THEN created_at ELSE inputs END AS available
-    FROM attempt WHERE published IS NOT NULL)
+    FROM attempt WHERE published IS NOT NULL AND inputs IS NOT NULL)
 SELECT id AS attempt, stage, pipeline, substr(subject, instr(subject, ':') + 1) AS product, available,
        started, ended, published, started - available AS wait, ended - started AS compute,
        published - ended AS publish, published - available - (ended - started) AS overhead
@@ -151,33 +154,37 @@ WHERE history.origin = 'product';
 -- has been made anew. What only tells of products (associations, their provenance) is left out.
 DROP VIEW IF EXISTS stale;
 CREATE VIEW stale AS
-WITH latest AS (
-    SELECT file.path, file.entity, activity.id AS attempt, activity.pipeline, activity.context, activity.code,
-           activity.parameters, job.payload FROM file JOIN activity ON activity.id = (
-        SELECT max(activity) FROM generated WHERE generated.path = file.path AND generated.entity = file.entity)
-    JOIN job ON job.id = activity.job JOIN entity ON entity.id = file.entity
-    WHERE file.origin = 'product' AND entity.kind NOT IN ('asn', 'provenance')),
+WITH latest AS NOT MATERIALIZED (  -- looked up by its attempt: + keeps SQLite from reading all of it
+    SELECT file.path, generated.activity AS attempt FROM generated
+    JOIN file ON file.path = generated.path AND file.entity = generated.entity AND +file.origin = 'product'
+    JOIN entity ON entity.id = file.entity AND +entity.kind NOT IN ('asn', 'provenance')
+    WHERE NOT EXISTS (SELECT 1 FROM generated AS later WHERE later.entity = generated.entity
+                      AND later.path = generated.path AND later.activity > generated.activity)),
 now AS (SELECT (SELECT value FROM setting WHERE name = 'context') AS context,
                (SELECT value FROM setting WHERE name = 'code') AS code,
-               (SELECT value FROM setting WHERE name = 'steps') AS steps)
-SELECT path, attempt, pipeline, 'context' AS what, latest.context AS made_with, now.context AS current
-FROM latest, now WHERE latest.context != now.context AND NOT EXISTS (
-    SELECT 1 FROM certified WHERE certified.activity = latest.attempt AND certified.context = now.context)
+               (SELECT value FROM setting WHERE name = 'steps') AS steps),
+lost AS (SELECT source AS entity FROM (SELECT DISTINCT source FROM derived) WHERE NOT EXISTS (
+    SELECT 1 FROM file WHERE file.entity = source AND file.origin != 'alias'))
+SELECT path, latest.attempt, activity.pipeline, 'context' AS what, activity.context AS made_with, now.context AS current
+FROM now JOIN activity ON activity.context != now.context JOIN latest ON latest.attempt = +activity.id
+WHERE NOT EXISTS (
+    SELECT 1 FROM certified WHERE certified.activity = activity.id AND certified.context = now.context)
 UNION ALL
-SELECT path, attempt, pipeline, 'code', latest.code, now.code FROM latest, now WHERE latest.code != now.code
+SELECT path, latest.attempt, activity.pipeline, 'code', activity.code, now.code
+FROM now JOIN activity ON activity.code != now.code JOIN latest ON latest.attempt = +activity.id
 UNION ALL
-SELECT path, attempt, pipeline, 'parameters', json_extract(payload, '$.steps'), now.steps FROM latest, now
+SELECT path, latest.attempt, activity.pipeline, 'parameters', json_extract(payload, '$.steps'), now.steps
+FROM now JOIN job ON json_extract(payload, '$.steps') IS NOT json(now.steps)
+JOIN activity ON activity.job = +job.id JOIN latest ON latest.attempt = +activity.id
 WHERE EXISTS (SELECT 1 FROM json_each(parameters) AS step
               WHERE json_extract(payload, '$.steps."' || step.key || '"') IS NOT
                     json_extract(now.steps, '$."' || step.key || '"'))
 UNION ALL
-SELECT latest.path, latest.attempt, latest.pipeline, 'input', entity.name,
+SELECT latest.path, latest.attempt, activity.pipeline, 'input', entity.name,
        CASE WHEN held.entity IS NULL THEN 'no longer there' ELSE 'replaced' END
-FROM latest JOIN used ON used.activity = latest.attempt JOIN entity ON entity.id = used.entity
-LEFT JOIN file AS held ON held.name = entity.name AND held.origin != 'alias'
-WHERE entity.kind != 'reference' AND NOT EXISTS (
-    SELECT 1 FROM file AS same WHERE same.entity = used.entity AND same.origin != 'alias')
-GROUP BY latest.path, entity.id;
+FROM lost JOIN used ON used.entity = +lost.entity JOIN activity ON activity.id = used.activity
+JOIN latest ON latest.attempt = +used.activity JOIN entity ON entity.id = lost.entity
+LEFT JOIN file AS held ON held.name = entity.name AND held.origin != 'alias' GROUP BY latest.path, entity.id;
 
 -- Every path that was ever seen, and what became of what it holds now.
 DROP VIEW IF EXISTS accounts;

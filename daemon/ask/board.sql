@@ -1,7 +1,7 @@
 -- name: totals
 -- Without looking at what they hold.
-SELECT (SELECT count(*) FROM file WHERE origin = 'input') AS inputs,
-       (SELECT count(*) FROM file WHERE origin = 'product') AS products,
+SELECT (SELECT coalesce(sum(n), 0) FROM tally WHERE origin = 'input') AS inputs,
+       (SELECT coalesce(sum(n), 0) FROM tally WHERE origin = 'product') AS products,
        (SELECT count(*) FROM quarantine) AS quarantined,
        (SELECT count(*) FROM gathering WHERE state = 'open') AS open,
        (SELECT count(*) FROM gathering WHERE state = 'fired') AS fired

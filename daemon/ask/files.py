@@ -9,7 +9,10 @@ from calwebbd.daemon.route import member_name
 
 class Files(Reader):
     def status(self) -> Answer:
-        """Counts by stage and state, what runs, what died, which associations wait and why."""
+        """Counts by stage and state, what runs, what died, which associations wait and why.
+
+        Of associations that wait no longer, the latest ones.
+        """
         jobs: dict[str, dict[str, int]] = {}
         for row in self._all("jobs"):
             jobs.setdefault(row["stage"], {})[row["state"]] = row["n"]

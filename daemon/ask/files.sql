@@ -1,7 +1,6 @@
 -- name: files
 -- How many of which kind.
-SELECT entity.kind, count(*) AS n FROM file JOIN entity ON entity.id = file.entity
-WHERE file.origin != 'alias' GROUP BY entity.kind ORDER BY entity.kind
+SELECT kind, sum(n) AS n FROM tally WHERE origin != 'alias' GROUP BY kind HAVING sum(n) > 0 ORDER BY kind
 
 -- name: jobs
 -- Where the queue stands.
@@ -10,7 +9,7 @@ SELECT stage, state, count(*) AS n FROM job GROUP BY stage, state ORDER BY stage
 -- name: in_hand
 -- What is being made now.
 SELECT id, stage AS pipeline, subject, state, attempt, changed_at AS since, mem_mb FROM job
-WHERE state IN ('running', 'publishing') ORDER BY changed_at
+WHERE worker IS NOT NULL ORDER BY changed_at
 
 -- name: dead
 -- What needs a person.
@@ -18,11 +17,12 @@ SELECT id, stage AS pipeline, subject, attempt, reason, changed_at AS since FROM
 WHERE state = 'dead' ORDER BY changed_at
 
 -- name: groups
--- Associations, and why those which wait do.
+-- Associations that wait, and why; and the latest that do not.
 SELECT name, state, version, reason, opened_at, changed_at,
        (SELECT count(*) FROM member WHERE gathering = gathering.name AND value IS NOT NULL) AS present,
        (SELECT count(*) FROM member WHERE gathering = gathering.name) AS members
-FROM gathering ORDER BY name
+FROM gathering WHERE state = 'open'
+OR name IN (SELECT name FROM gathering WHERE state = 'fired' ORDER BY changed_at DESC LIMIT 20) ORDER BY name
 
 -- name: quarantined
 -- Each with its one reason.

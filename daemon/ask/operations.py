@@ -75,7 +75,8 @@ class Operations(Reader):
         Of each kind of time (see the view): n, median, 90 and 99 of a hundred, longest.
         """
         times: dict[str, dict[str, list[float]]] = {}
-        for row in self._all("latency_since", since=since):
+        first = self._all("first_published", since=since)[0]["attempt"]
+        for row in self._all("latency_since", since=since, first=first):
             each = times.setdefault(row["pipeline"], {})
             for what in ("wait", "compute", "publish", "overhead"):
                 each.setdefault(what, []).append(row[what])

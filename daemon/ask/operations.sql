@@ -8,8 +8,8 @@ SELECT * FROM progress WHERE :program IN ('', program) ORDER BY program, observa
 
 -- name: raw_of
 -- Exposures that came, whatever became of them.
-SELECT json_extract(entity.header, '$.PROGRAM') AS program,
-       json_extract(entity.header, '$.OBSERVTN') AS observation, count(DISTINCT entity.id) AS n
+SELECT coalesce(json_extract(entity.header, '$.PROGRAM'), '') AS program,
+       coalesce(json_extract(entity.header, '$.OBSERVTN'), '') AS observation, count(DISTINCT entity.id) AS n
 FROM file JOIN entity ON entity.id = file.entity
 WHERE file.origin = 'input' AND entity.kind != 'asn' AND :program IN ('', program) GROUP BY program, observation
 
@@ -26,6 +26,12 @@ SELECT name, reason, substr(name, instr(name, ':jw') + 3, 5) AS program,
 FROM gathering WHERE state = 'open' AND name GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]-*'
 AND :program IN ('', substr(name, instr(name, ':jw') + 3, 5)) ORDER BY name
 
+-- name: first_published
+-- The first attempt of which something was published since then; none before it needs to be looked at.
+SELECT min(+generated.activity) AS attempt FROM history
+JOIN generated ON generated.entity = history.entity AND generated.path = history.path
+WHERE history.origin = 'product' AND history.at >= :since
+
 -- name: latency_since
 -- By pipeline, in the order of the stages.
-SELECT * FROM latency WHERE published >= :since ORDER BY stage, pipeline
+SELECT * FROM latency WHERE attempt >= :first AND published >= :since ORDER BY stage, pipeline

@@ -51,3 +51,17 @@ def test_targets_are_numbered_in_each_observation_as_they_come_and_keep_their_nu
         numbers = [Records(store.connection).target_number("01234", *target, 1.0) for target in seen]
         store.close()
         assert numbers == [1, 2, 1, 1, 3]
+
+
+def test_files_are_counted_by_kind_however_they_come_change_and_go(store: Store) -> None:
+    written = Records(store.connection)
+    other = PATH.with_name("copy_uncal.fits")
+    written.catalogue(Known(PATH, "a", "uncal", {}), "1", 10, "input", 1.0)
+    written.catalogue(Known(other, "a", "uncal", {}), "1", 10, "alias", 1.0)
+    written.catalogue(Known(PATH, "a", "uncal", {}), "2", 10, "input", 2.0)
+    counted = "SELECT origin, kind, n FROM tally WHERE n > 0 ORDER BY origin"
+    assert rows(store, counted) == [("alias", "uncal", 1), ("input", "uncal", 1)]
+    written.catalogue(Known(PATH, "b", "rate", {}), "3", 10, "input", 3.0)
+    assert rows(store, counted) == [("alias", "uncal", 1), ("input", "rate", 1)]
+    assert written.elsewhere(Known(other, "b", "rate", {})) is None  # nothing is there: it is forgotten
+    assert rows(store, counted) == [("alias", "uncal", 1)]

@@ -1,0 +1,30 @@
+"""A part of a page that a script makes: what stands between the script's two marks."""
+
+import platform
+from pathlib import Path
+
+
+def write(page: Path, script: str, text: str) -> None:
+    """Put it in the place of what is there. Raises ValueError if the page has no marks of the script."""
+    begin, end = f"<!-- made by {script} -->", f"<!-- end of {script} -->"
+    before, found, rest = page.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{page} has no place for {script}")
+    page.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Markdown; the first column is text, the others are numbers."""
+    lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def machine() -> str:
+    """That on which this runs."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return f"{names[0]}, {len(names)} cores, Python {platform.python_version()}"
