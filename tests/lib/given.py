@@ -23,6 +23,7 @@ class Given:
 
     folder: Path
     stages: int = 3
+    crossed: bool = False
 
     @property
     def name(self) -> str:
@@ -60,9 +61,9 @@ class Given:
 
     @property
     def contexts(self) -> tuple[str, ...]:
-        """The usual ones that its cache has."""
+        """That with parameters of CRDS, if its cache has it."""
         made = {path.name for path in self.folder.glob("crds/mappings/jwst/*.pmap")}
-        return tuple(context for context in list(CONTEXTS)[:2] if context in made)
+        return tuple(context for context in list(CONTEXTS)[1::-1] if context in made)[:1]
 
     def only(self, names: Iterable[str]) -> Given:
         return self

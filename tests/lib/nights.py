@@ -38,6 +38,7 @@ class Case:
     pairs: bool = False  #: of wavefront sensing: combined by two
     tracks: float | None = None  #: of cosmic rays, for each pixel and group; as many as in flight if None
     stripes: float = 1.0  #: DN rms, from line to line
+    crossed: bool = True  #: each package goes on from what the other made, too
     average_dark: bool = True  #: its noise is in ours, as it is not in theirs (docs/departures.md)
 
     @property
@@ -134,6 +135,7 @@ IMAGERS = Campaign(
             "F158M SUB256, 4 groups, 4 dithers, without noise of the average dark",
             *(("NIS",), "SUB256", 4, "NIS"),
             dithers=4,
+            crossed=False,
             average_dark=False,
         ),
         Case("guider", "SUB128CNTR, 6 groups, 4 dithers", ("GUIDER1",), "SUB128CNTR", 6, "FGS", dithers=4),
@@ -142,25 +144,6 @@ IMAGERS = Campaign(
     ),
     USUAL,
     stages=3,
-)
-#: The same in full frames, by two dithers.
-FULL_IMAGERS = Campaign(
-    "full-imagers",
-    (
-        Case(
-            "niriss-full",
-            "F158M FULL, 4 groups, 2 dithers, without noise of the average dark",
-            *(("NIS",), "FULL", 4, "NIS"),
-            dithers=2,
-            average_dark=False,
-        ),
-        Case("guider-full", "FULL, 4 groups, 2 dithers", ("GUIDER1",), "FULL", 4, "FGS", dithers=2),
-        Case("miri-full", "F770W FULL, 10 groups, 2 dithers", ("MIRIMAGE",), "FULL", 10, "FASTR1", dithers=2),
-        Case("nircam-full", "F200W FULL, 5 groups, 2 dithers", ("NRCA1",), "FULL", 5, dithers=2),
-    ),
-    USUAL[1:],
-    stages=3,
-    dark_frames=12,
 )
 FULL = Campaign(
     "full", (Case("full", "FULL, 10 groups", ("NRCA1",), "FULL", 10, snowballs=20.0),), USUAL, stages=3
@@ -221,6 +204,4 @@ FRAMES = Campaign(
     ALL,
     dark_frames=6,
 )
-CAMPAIGNS = {
-    campaign.name: campaign for campaign in (IMAGING, IMAGERS, FULL_IMAGERS, SUBARRAYS, FRAMES, FULL)
-}
+CAMPAIGNS = {campaign.name: campaign for campaign in (IMAGING, IMAGERS, SUBARRAYS, FRAMES, FULL)}

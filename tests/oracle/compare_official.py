@@ -97,14 +97,14 @@ class Night:
             self.findings.invalid.append(f"{Path(file).name} ({self.column}): {reason}")
 
     def _stage(self, pipeline: str, stage: str, theirs: Sequence[Path], ours: Sequence[Path]) -> None:
-        """Each from its own input, and, where those are not the same, each from the other's."""
+        """Both from the official input; each also from what calwebbd made, if the case wants it."""
         if not theirs:
             return
         self._official(pipeline, theirs, f"theirs{stage}")
         same = theirs == ours
         self._run(pipeline, theirs, f"ours{stage}" if same else f"ours_on_theirs{stage}")
         self._note(STEPS, f"theirs{stage}", f"ours{stage}" if same else f"ours_on_theirs{stage}", pipeline)
-        if not same:
+        if not same and self.case.crossed:
             self._run(pipeline, ours, f"ours{stage}")
             self._official(pipeline, ours, f"theirs_on_ours{stage}")
             self._note(CROSSED, f"theirs{stage}", f"ours{stage}", f"{pipeline}, ours throughout")
