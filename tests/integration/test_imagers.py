@@ -8,6 +8,7 @@ import pytest
 from associate import associate
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable
+from valid import models
 
 from calwebbd.stages.chain import process_through
 from calwebbd.stages.process import Options, process
@@ -15,6 +16,15 @@ from calwebbd.stages.process import Options, process
 if TYPE_CHECKING:
     from calwebbd.stages.simulate import Simulation
 
+#: of all products that are FITS
+MODELS = {
+    "rate": "ImageModel",
+    "rateints": "CubeModel",
+    "cal": "ImageModel",
+    "crf": "ImageModel",
+    "i2d": "ImageModel",
+    "segm": "SegmentationMapModel",
+}
 IMAGERS = {"NIRISS": ("NIS", "NIS_IMAGE"), "FGS": ("GUIDER1", "FGS_IMAGE"), "MIRI": ("MIRIMAGE", "MIR_IMAGE")}
 
 
@@ -40,6 +50,7 @@ def test_dithers_become_a_mosaic_with_its_stars(
     assert {"crf", "i2d", "cat", "segm", "members"} <= {product.suffix for product in outcome.products}
     statuses = {step.name: step.status for step in outcome.steps}
     assert statuses["outlier_detection"] == statuses["source_catalog"] == "COMPLETE"
+    assert models(tmp_path) == MODELS
     catalogue = QTable.read(outcome.product("cat"))
     places = SkyCoord(made.sources["ra"], made.sources["dec"])
     _, apart, _ = catalogue["sky_centroid"].match_to_catalog_sky(places)
