@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -34,7 +34,7 @@ from associate import associate, pair  # noqa: E402
 from astropy.io import fits  # noqa: E402
 from findings import STAGE1, Findings, page  # noqa: E402
 from given import Given  # noqa: E402
-from nights import CAMPAIGNS, CONTEXTS, Campaign, Case  # noqa: E402
+from nights import CAMPAIGNS, CONTEXTS, IMAGERS, IMAGING, Campaign, Case  # noqa: E402
 from outliers import Outliers, of_masks  # noqa: E402
 from workers import Worker  # noqa: E402
 
@@ -46,7 +46,7 @@ from calwebbd.stages.names import PRODUCTS, split_suffix  # noqa: E402
 from calwebbd.stages.simulate import environment  # noqa: E402
 from calwebbd.stages.steps.wfs_combine.shift import offset  # noqa: E402
 
-PAGE = ROOT / "docs" / "comparison.md"
+PAGE = ROOT / "docs" / "imaging_agreement.md"
 STEPS = "Step by step, from the same input"
 PLACED = ("cal", "assign_wcs", "tweakreg", "i2d")  #: products, or steps, whose coordinate system is compared
 CROSSED = "From what the other made"
@@ -66,7 +66,7 @@ class Night:
     stages: int
     theirs: Worker
     ours: Worker
-    findings: Findings
+    findings: Findings = field(default_factory=lambda: Findings(codes={_code()}))
     quiet: Callable[[Path], list[Path]] | None = None
 
     @property
@@ -266,7 +266,7 @@ class Comparison:
         here = self.folder / f"{campaign.name}-{seed}"
         cache, raw = campaign.only({case.name for case, _ in lacking}).simulate(here, seed)
         found = {}
-        for context in [context for context in campaign.contexts if any(c == context for _, c in lacking)]:
+        for context in [name for name in campaign.contexts if any(context == name for _, context in lacking)]:
             variables = environment(cache, context)
             to = here / context.removesuffix(".pmap")
             to.mkdir(parents=True)
@@ -276,19 +276,23 @@ class Comparison:
             ):
                 for case in [case for case in raw if (case, context) in lacking]:
                     print(f"{case.name}, seed {seed}, {context}", file=sys.stderr, flush=True)
-                    findings = found[case, context] = Findings(codes={_code()})
-                    night = Night(to / case.name, case, context, campaign.stages, theirs, ours, findings)
+                    night = Night(to / case.name, case, context, campaign.stages, theirs, ours)
                     night.quiet = campaign.quiet(case, cache, seed)
-                    try:
-                        night.compare(raw[case])
-                    except RuntimeError as error:  # of a worker; the others go on
-                        reason = str(error).strip().splitlines()[-1]
-                        findings.failed.append(f"{night.column}; {CONTEXTS[context]}: {reason}")
-                    if file := self._result(case, context, seed):
-                        file.write_bytes(pickle.dumps(findings))
-                    if not self.keep:
-                        shutil.rmtree(night.folder, ignore_errors=True)
+                    found[case, context] = self._spend(night, raw[case], self._result(case, context, seed))
         return found
+
+    def _spend(self, night: Night, raw: Sequence[Path], to: Path | None) -> Findings:
+        """What a night has found, which is kept."""
+        try:
+            night.compare(raw)
+        except RuntimeError as error:  # of a worker; the others go on
+            reason = str(error).strip().splitlines()[-1]
+            night.findings.failed.append(f"{night.column}; {CONTEXTS[night.context]}: {reason}")
+        if to:
+            to.write_bytes(pickle.dumps(night.findings))
+        if not self.keep:
+            shutil.rmtree(night.folder, ignore_errors=True)
+        return night.findings
 
 
 def _code() -> str:
@@ -301,7 +305,7 @@ def main() -> int:
     cases = [case.name for campaign in CAMPAIGNS.values() for case in campaign.cases]
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     option = parser.add_argument
-    option("--campaigns", nargs="+", choices=list(CAMPAIGNS), help="default: all but those of full frames")
+    option("--campaigns", nargs="+", choices=list(CAMPAIGNS), help="default: those of images")
     option("--cases", nargs="+", choices=cases, metavar="CASE", help="only these: " + ", ".join(cases))
     option("--contexts", nargs="+", choices=list(CONTEXTS), help="default: those of the campaign")
     option("--seeds", nargs="+", type=int, default=[1], metavar="N")
@@ -309,7 +313,7 @@ def main() -> int:
     option("--results", type=Path, metavar="DIR", help="go on from what was found before")
     option("--keep", type=Path, metavar="DIR", help="leave all files in this new folder")
     option("--write", nargs="?", const=PAGE, type=Path, metavar="PAGE", help=f"default: {PAGE.name}")
-    option("--title", default="Comparison with the official package", help="of the page")
+    option("--title", default="Agreement of imaging", help="of the page")
     args = parser.parse_args()
     findings = Findings()
     campaigns = [*_wanted(args.campaigns, args.cases, args.contexts), *map(Given, args.given)]
@@ -330,12 +334,11 @@ def _wanted(
     names: Sequence[str] | None, cases: Sequence[str] | None, contexts: Sequence[str] | None
 ) -> Iterable[Campaign]:
     """The campaigns, with the cases and contexts asked for."""
+    usual = [campaign.name for campaign in (IMAGING, IMAGERS)]
     for campaign in CAMPAIGNS.values():
         chosen = campaign.only(cases) if cases else campaign
         chosen = replace(chosen, contexts=tuple(contexts)) if contexts else chosen
-        if chosen.cases and (
-            campaign.name in names if names else cases or not campaign.name.startswith("full")
-        ):
+        if chosen.cases and (campaign.name in (names or usual) or (cases and not names)):
             yield chosen
 
 
