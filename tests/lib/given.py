@@ -27,7 +27,7 @@ class Given:
 
     @property
     def name(self) -> str:
-        return self.folder.name
+        return f"given-{self.folder.name}"
 
     @property
     def files(self) -> list[Path]:

@@ -296,8 +296,8 @@ class Comparison:
 
 
 def _code() -> str:
-    """The commit of this checkout."""
-    command = ["git", "describe", "--always", "--dirty"]
+    """The last commit of this checkout that changed calibration."""
+    command = ["git", "log", "-1", "--format=%h", "--", "stages"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
