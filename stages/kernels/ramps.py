@@ -1,8 +1,8 @@
 """Slopes of ramps by least squares with optimal weights.
 
 Arithmetic is double throughout and its order that of the reference pipeline, so that
-results agree to the last bit of single precision. Pixels are taken in tiles: their
-samples are copied once into arrays that stay in the processor's first cache.
+results agree to the last bit of single precision. Pixels are taken in tiles, and the
+integrations of a tile one after the other.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.kernels import helper, kernel
-from calwebbd.stages.kernels.samples import ZERO_FRAME, load_tile, median_rates
-from calwebbd.stages.kernels.segments import fit_integration, without_chargeloss
+from calwebbd.stages.kernels.samples import add_median_rates, gather_flags, load_tile
+from calwebbd.stages.kernels.segments import (
+    find_others,
+    fit_integration,
+    fit_single_segments,
+    without_chargeloss,
+)
+from calwebbd.stages.kernels.tiles import new_tile
 
 DNU = flags.DO_NOT_USE
 SATURATED = flags.SATURATED
@@ -23,7 +29,6 @@ CHARGELOSS = flags.CHARGELOSS
 PERSISTENCE = flags.PERSISTENCE
 UNUSABLE = DNU | SATURATED
 TOO_LARGE = 1e6  # variances from here on mean that there is none
-TILE = 64
 
 GROUPS_BEFORE = 3  # where `times` has what the pedestal is reckoned by
 
@@ -35,119 +40,132 @@ def capped(variance: float) -> float:
 
 
 @helper
-def group_flags(groupdq: Any, i: int, first: int, y: int, x: int, bits: Any, kind: int) -> Any:
-    """All flags of an integration's groups together; whether every group is unusable."""
-    every = 0
-    unusable = True
-    for g in range(bits.size):
-        every |= bits[g]
-        unusable = unusable and bits[g] & UNUSABLE != 0
-    if kind == ZERO_FRAME:  # the flags of the group it stands for count, but for a lone group's SATURATED
-        own = groupdq[i, first, y, x]
-        every |= own if bits.size > 1 else own & (0xFF ^ SATURATED)
-    return every, unusable
+def describe_pixels(
+    tile: Any, nints: int, y: int, x0: int, pixeldq: Any, gain: Any, readnoise: Any, root: float, dark: Any
+) -> None:
+    """Flags, gain, noise and expected rate of the pixels from (y, x0) on; nothing seen of them yet."""
+    for c in range(min(tile.own.size, gain.shape[1] - x0)):
+        x = x0 + c
+        tile.gain[c] = gain[y, x]
+        tile.noise[c] = np.float32(np.float64(readnoise[y, x]) * (tile.gain[c] / root))
+        rate = tile.expected[c] / nints
+        current = np.float64(dark[min(y, dark.shape[0] - 1), min(x, dark.shape[1] - 1)])
+        tile.expected[c] = (rate if rate > 0.0 else 0.0) + current
+        tile.flagged[c] = pixeldq[y, x]
+        if not tile.gain[c] > 0.0:
+            tile.flagged[c] |= flags.NO_GAIN_VALUE | DNU
+    tile.total[:] = 0.0
+    tile.seen[:] = 0
+    tile.always[:] = UNUSABLE
 
 
 @helper
-def integration_rate(results: Any, c: int, flagged: int, sums: Any) -> Any:
-    """Write one integration's results, of a pixel in column c, from the sums of its fit.
+def fit_tile(tile: Any, i: int, y: int, x0: int, weights: Any, times: Any, planes: Any) -> None:
+    """Fit the ramps of one integration: those of one segment side by side, the others one by one.
 
-    results : (4, width), slope, error, photon and read-noise variances
-    Returns the slope and its read variance.
+    All are fitted one by one if the numbers of each segment are asked for.
     """
-    slope = error = photons = read = 0.0
-    if sums[1] != 0.0:
-        photons = capped(1.0 / sums[0]) if sums[0] > 0.0 else 0.0
-        read = capped(1.0 / sums[1])
-        slope = sums[3] * read
-        variance = 1.0 / sums[2]
-        error = 0.0 if variance > TOO_LARGE else np.sqrt(variance)
-    if flagged & UNUSABLE:
-        slope, error, photons, read = np.nan, 0.0, 0.0, 0.0
-    results[0, c], results[1, c], results[2, c], results[3, c] = slope, error, photons, read
-    return slope, read
-
-
-@helper
-def exposure_rate(results: Any, c: int, flagged: int, sums: Any) -> None:
-    """Write the results of all integrations together."""
-    photons = capped(1.0 / sums[0]) if sums[0] > 0.0 else 0.0
-    read = capped(1.0 / sums[1] if sums[1] > 0.0 else sums[1])
-    slope = sums[3] * read
-    error = np.sqrt(photons + read)
-    if flagged & UNUSABLE:
-        slope, error, photons, read = np.nan, 0.0, 0.0, 0.0
-    results[0, c], results[1, c], results[2, c], results[3, c] = slope, error, photons, read
-
-
-@helper
-def fit_tile(
-    groupdq: Any, first: int, y: int, x0: int, values: Any, bits: Any, kinds: Any, flagged: Any, noise: Any,
-    gain: Any, expected: Any, weights: Any, times: Any, results: Any, marks: Any, planes: Any,
-) -> None:  # fmt: skip
-    """Fit the ramps of the tile that begins at pixel (y, x0).
-
-    flagged, noise, gain, expected : flags of each pixel itself; e- of a group; e-/DN;
-        median rate with dark current, DN/s
-    results, marks : (nints + 1, 4, width) and the flags, (nints + 1, width); the last is the exposure's
-    """
-    nints, ngroups = groupdq.shape[0], weights.shape[2]
-    ramp, q = np.empty(ngroups), np.empty(ngroups, np.uint8)
+    ngroups, width = tile.bits.shape
     starts, lengths = np.empty(ngroups, np.int64), np.empty(ngroups, np.int64)
-    sums, total, fit = np.empty(4), np.empty(4), np.empty(7)
-    for c in range(min(TILE, groupdq.shape[3] - x0)):
-        for k in range(4):
-            total[k] = 0.0
-        unlosing = 0.0  # Σ 1/V_R, had charge migration flagged nothing
-        seen, always = 0, UNUSABLE
-        for i in range(nints):
-            kind = kinds[i, c]
+    ramp, bits, fit = np.empty(ngroups), np.empty(ngroups, np.uint8), np.empty(7)
+    if planes.shape[0]:
+        number = min(width, planes.shape[3] - x0)
+        tile.others[:] = np.arange(width)
+    else:
+        number = find_others(tile, starts, lengths)
+        fit_single_segments(tile, weights, times[0])
+    for n in range(number):
+        c = tile.others[n]
+        tile.sums[:, c] = 0.0
+        if tile.usable[c]:
             for g in range(ngroups):
-                ramp[g], q[g] = values[i * ngroups + g, c], bits[i * ngroups + g, c]
-            every, unusable = group_flags(groupdq, i, first, y, x0 + c, q, kind)
-            own = flagged[c] | (every & (JUMP | PERSISTENCE))
-            for k in range(4):
-                sums[k] = 0.0
-            if q[0] & SATURATED:
-                own |= UNUSABLE
-            elif unusable:
-                own |= DNU
-            else:
-                fit_integration(
-                    ramp, q, weights, noise[c], gain[c], expected[c], times, kind, starts, lengths, fit, sums,
-                    planes, i, y, x0 + c,
-                )  # fmt: skip
-            slope, read = integration_rate(results[i], c, own, sums)
-            if planes.shape[0]:
-                pedestal = 0.0 if own & SATURATED else ramp[0] - slope * times[GROUPS_BEFORE]
-                planes[i, planes.shape[1] - 1, y, x0 + c] = pedestal if pedestal == pedestal else 0.0
-            marks[i, c] = own | (every & SATURATED)
-            if every & CHARGELOSS:
-                inverse = without_chargeloss(
-                    groupdq, i, first, y, x0 + c, noise[c], gain[c], times, kind, q, starts, lengths
-                )
-                results[i, 3, c] = capped(1.0 / inverse)
-                unlosing += inverse
-            elif read > 0.0:
-                unlosing += 1.0 / read
-            for k in range(4):
-                total[k] += sums[k]
-            seen |= every
-            always &= own
-        own = flagged[c] | (seen & (JUMP | PERSISTENCE)) | always
-        exposure_rate(results[nints], c, own, total)
-        marks[nints, c] = own | (seen & SATURATED)
-        if seen & CHARGELOSS and unlosing > 0.0:
-            results[nints, 3, c] = capped(1.0 / unlosing)
+                ramp[g], bits[g] = tile.values[g, c], tile.bits[g, c]
+            fit_integration(
+                ramp, bits, weights, tile.noise[c], tile.gain[c], tile.expected[c], times, tile.kinds[c],
+                starts, lengths, fit, tile.sums[:, c], planes, i, y, x0 + c,
+            )  # fmt: skip
 
 
 @helper
-def copy_tile(results: Any, marks: Any, y: int, x0: int, images: Any, dq: Any) -> None:
-    """Put a tile's results into their images: four (ny, nx), and the flags."""
-    for x in range(min(TILE, dq.shape[1] - x0)):
+def integration_rates(tile: Any) -> None:
+    """The results of one integration from the sums of its fits."""
+    sums, results = tile.sums, tile.results
+    for c in range(tile.own.size):
+        inverse_photons, inverse_read, slopes = sums[0, c], sums[1, c], sums[3, c]
+        useless = tile.own[c] & UNUSABLE != 0
+        gone = useless | (inverse_read == 0.0)
+        photons = capped(1.0 / inverse_photons) if inverse_photons > 0.0 else 0.0
+        read = 0.0 if gone else capped(1.0 / inverse_read)
+        variance = 1.0 / sums[2, c]
+        results[0, c] = np.nan if useless else slopes * read
+        results[1, c] = 0.0 if gone | (variance > TOO_LARGE) else np.sqrt(variance)
+        results[2, c] = 0.0 if gone else photons
+        results[3, c] = read
+        sums[4, c] = 1.0 / read if read > 0.0 else 0.0
+
+
+@helper
+def undo_chargeloss(tile: Any, groupdq: Any, i: int, first: int, y: int, x0: int, times: Any) -> None:
+    """Give the variance by read noise that there would be had charge migration flagged nothing."""
+    ngroups = tile.bits.shape[0]
+    starts, lengths = np.empty(ngroups, np.int64), np.empty(ngroups, np.int64)
+    bits = np.empty(ngroups, np.uint8)
+    for c in range(min(tile.own.size, groupdq.shape[3] - x0)):
+        if tile.every[c] & CHARGELOSS:
+            inverse = without_chargeloss(
+                groupdq, i, first, y, x0 + c, tile.noise[c], tile.gain[c], times, tile.kinds[c], bits, starts,
+                lengths,
+            )  # fmt: skip
+            tile.results[3, c] = capped(1.0 / inverse)
+            tile.sums[4, c] = inverse
+
+
+@helper
+def put_pedestals(tile: Any, i: int, y: int, x0: int, times: Any, planes: Any) -> None:
+    """Signal at the beginning of each ramp, DN; 0 where it is not known."""
+    for c in range(min(tile.own.size, planes.shape[3] - x0)):
+        read = capped(1.0 / tile.sums[1, c]) if tile.sums[1, c] != 0.0 else 0.0
+        pedestal = tile.values[0, c] - tile.sums[3, c] * read * times[GROUPS_BEFORE]
+        known = tile.own[c] & UNUSABLE == 0 and pedestal == pedestal
+        planes[i, planes.shape[1] - 1, y, x0 + c] = pedestal if known else 0.0
+
+
+@helper
+def add_integration(tile: Any) -> None:
+    """Count it among those of the exposure."""
+    for k in range(tile.total.shape[0]):
+        total, sums = tile.total[k], tile.sums[k]
+        for c in range(total.size):
+            total[c] += sums[c]
+    for c in range(tile.own.size):
+        tile.seen[c] |= tile.every[c]
+        tile.always[c] &= tile.own[c]
+
+
+@helper
+def exposure_rates(tile: Any) -> None:
+    """The results of all integrations together, and their flags."""
+    total, results = tile.total, tile.results
+    for c in range(tile.own.size):
+        tile.own[c] = tile.flagged[c] | (tile.seen[c] & (JUMP | PERSISTENCE)) | tile.always[c]
+    for c in range(tile.own.size):
+        useless = tile.own[c] & UNUSABLE != 0
+        photons = capped(1.0 / total[0, c]) if total[0, c] > 0.0 else 0.0
+        read = capped(1.0 / total[1, c] if total[1, c] > 0.0 else total[1, c])
+        unlosing = tile.seen[c] & CHARGELOSS != 0 and total[4, c] > 0.0
+        results[0, c] = np.nan if useless else total[3, c] * read
+        results[1, c] = 0.0 if useless else np.sqrt(photons + read)
+        results[2, c] = 0.0 if useless else photons
+        results[3, c] = capped(1.0 / total[4, c]) if unlosing else 0.0 if useless else read
+
+
+@helper
+def put_tile(tile: Any, every: Any, y: int, x0: int, images: Any, dq: Any) -> None:
+    """Put the results into their images: four (ny, nx), and the flags. every : those of the groups."""
+    for x in range(min(tile.own.size, dq.shape[1] - x0)):
         for k in range(4):
-            images[k][y, x0 + x] = results[k, x]
-        dq[y, x0 + x] = marks[x]
+            images[k][y, x0 + x] = tile.results[k, x]
+        dq[y, x0 + x] = tile.own[x] | (every[x] & SATURATED)
 
 
 @kernel(
@@ -173,34 +191,26 @@ def fit_ramps(
     planes : (nints, 7 nsegments + 1, ny, nx): the numbers of `fit_segment`, each of all segments;
         last the pedestal. Or no integrations
     """
-    nints, ngroups, nx = sci.shape[0], weights.shape[2], sci.shape[3]
-    values = np.zeros((nints * ngroups, TILE))
-    bits = np.zeros((nints * ngroups, TILE), np.uint8)
-    kinds = np.zeros((nints, TILE), np.uint8)
-    ordered = np.empty((max(ngroups - 1, 1), TILE))
-    count = np.empty(TILE, np.int64)
-    flagged = np.zeros(TILE, np.int64)
-    noise, gains, expected = np.zeros(TILE), np.zeros(TILE), np.zeros(TILE)
-    results = np.empty((nints + 1, 4, TILE), np.float32)
-    marks = np.empty((nints + 1, TILE), np.uint32)
+    nints, nx = sci.shape[0], sci.shape[3]
+    tile = new_tile(weights.shape[2], nx)
     for y in range(start, stop):
-        for x0 in range(0, nx, TILE):
-            load_tile(sci, groupdq, zeroframe, first, y, x0, suppress, values, bits, kinds)
-            median_rates(values, bits, kinds, times, ordered, count, expected)
-            for c in range(min(TILE, nx - x0)):
-                x = x0 + c
-                gains[c] = gain[y, x]
-                noise[c] = np.float32(np.float64(readnoise[y, x]) * (gains[c] / root))
-                current = np.float64(dark[min(y, dark.shape[0] - 1), min(x, dark.shape[1] - 1)])
-                expected[c] = (expected[c] if expected[c] > 0.0 else 0.0) + current
-                flagged[c] = pixeldq[y, x]
-                if not gains[c] > 0.0:
-                    flagged[c] |= flags.NO_GAIN_VALUE | DNU
-            fit_tile(
-                groupdq, first, y, x0, values, bits, kinds, flagged, noise, gains, expected, weights, times,
-                results, marks, planes,
-            )  # fmt: skip
-            copy_tile(results[nints], marks[nints], y, x0, rate, rate_dq)
+        for x0 in range(0, nx, tile.own.size):
+            tile.expected[:] = 0.0
             for i in range(nints):
+                load_tile(tile, sci, groupdq, zeroframe, i, first, y, x0, suppress)
+                add_median_rates(tile, times)
+            describe_pixels(tile, nints, y, x0, pixeldq, gain, readnoise, root, dark)
+            for i in range(nints):
+                if nints > 1:
+                    load_tile(tile, sci, groupdq, zeroframe, i, first, y, x0, suppress)
+                gather_flags(tile, groupdq, i, first, y, x0)
+                fit_tile(tile, i, y, x0, weights, times, planes)
+                if planes.shape[0]:
+                    put_pedestals(tile, i, y, x0, times, planes)
+                integration_rates(tile)
+                undo_chargeloss(tile, groupdq, i, first, y, x0, times)
+                add_integration(tile)
                 images = (rateints[0][i], rateints[1][i], rateints[2][i], rateints[3][i])
-                copy_tile(results[i], marks[i], y, x0, images, rateints_dq[i])
+                put_tile(tile, tile.every, y, x0, images, rateints_dq[i])
+            exposure_rates(tile)
+            put_tile(tile, tile.seen, y, x0, rate, rate_dq)

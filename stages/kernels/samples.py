@@ -14,108 +14,119 @@ DNU = flags.DO_NOT_USE
 SATURATED = flags.SATURATED
 JUMP = flags.JUMP_DET
 PERSISTENCE = flags.PERSISTENCE
+UNUSABLE = DNU | SATURATED
 
 NORMAL, FIRST_GROUP, ZERO_FRAME = 0, 1, 2  # which time the first group of a ramp stands for
 
 
 @helper
 def load_tile(
-    sci: Any,
-    groupdq: Any,
-    zeroframe: Any,
-    first: int,
-    y: int,
-    x0: int,
-    suppress: bool,
-    values: Any,
-    bits: Any,
-    kinds: Any,
+    tile: Any, sci: Any, groupdq: Any, zeroframe: Any, i: int, first: int, y: int, x0: int, suppress: bool
 ) -> None:
-    """Copy the ramps from (y, x0) on; saturated samples are NaN, suppressed ramps DO_NOT_USE.
+    """Copy the ramps of an integration from (y, x0) on: fill `values`, `bits` and `kinds` of the tile.
 
+    Saturated samples are NaN, suppressed ramps DO_NOT_USE.
     first : group to begin with; if it is not 0, it has no jump
-    values : (nints * ngroups, width), DN; bits : their flags
-    kinds : (nints, width), NORMAL, FIRST_GROUP (the only good one) or ZERO_FRAME (in its place)
+    Kinds are NORMAL, FIRST_GROUP (the only good one) or ZERO_FRAME (in its place).
     """
-    nints = sci.shape[0]
-    ngroups = values.shape[0] // nints
-    width = min(values.shape[1], sci.shape[3] - x0)
-    good = np.empty(values.shape[1], np.int64)
-    lasting = np.empty(values.shape[1], np.int64)
-    for i in range(nints):
+    ngroups, width = tile.values.shape[0], min(tile.kinds.size, sci.shape[3] - x0)
+    harmless = PERSISTENCE if suppress else 0
+    good = tile.count
+    good[:] = 0
+    for g in range(ngroups):
+        samples = sci[i, first + g, y, x0 : x0 + width]
+        flagged = groupdq[i, first + g, y, x0 : x0 + width]
+        values, bits = tile.values[g], tile.bits[g]
+        kept = 0xFF ^ JUMP if first > 0 and g == 0 else 0xFF
         for x in range(width):
-            good[x] = lasting[x] = 0
-        for g in range(ngroups):
-            row, marks = values[i * ngroups + g], bits[i * ngroups + g]
-            for x in range(width):
-                q = groupdq[i, first + g, y, x0 + x]
-                row[x] = np.nan if q & SATURATED else sci[i, first + g, y, x0 + x]
-                lasting[x] += 1 if q & (0xFF ^ PERSISTENCE) == 0 else 0
-                if first > 0 and g == 0:
-                    q &= 0xFF ^ JUMP
-                marks[x] = q
-                good[x] += 1 if q == 0 else 0
+            values[x] = np.nan if flagged[x] & SATURATED else samples[x]
         for x in range(width):
-            kinds[i, x] = NORMAL
-            if suppress:
-                if lasting[x] == 1:
-                    for g in range(ngroups):
-                        bits[i * ngroups + g, x] |= DNU
-            elif good[x] == 1 and bits[i * ngroups, x] == 0:
-                kinds[i, x] = FIRST_GROUP
-            elif good[x] == 0 and zeroframe.shape[0] == nints and zeroframe[i, y, x0 + x] != 0:
-                kinds[i, x] = ZERO_FRAME
-                values[i * ngroups, x] = zeroframe[i, y, x0 + x]
-                bits[i * ngroups, x] = 0
+            bits[x] = flagged[x] & kept
+        counted = flagged if suppress else bits
+        for x in range(width):
+            good[x] += 1 if counted[x] & (0xFF ^ harmless) == 0 else 0
+    for x in range(width):
+        tile.kinds[x] = NORMAL
+        if suppress:
+            if good[x] == 1:
+                for g in range(ngroups):
+                    tile.bits[g, x] |= DNU
+        elif good[x] == 1 and tile.bits[0, x] == 0:
+            tile.kinds[x] = FIRST_GROUP
+        elif good[x] == 0 and i < zeroframe.shape[0] and zeroframe[i, y, x0 + x] != 0:
+            tile.kinds[x] = ZERO_FRAME
+            tile.values[0, x] = zeroframe[i, y, x0 + x]
+            tile.bits[0, x] = 0
 
 
 @helper
-def rate_differences(
-    values: Any, bits: Any, first: int, ngroups: int, time: float, out: Any, count: Any
-) -> None:
-    """Sorted differences of one integration's ramps over the group time, unusable ones last; their number.
+def gather_flags(tile: Any, groupdq: Any, i: int, first: int, y: int, x0: int) -> None:
+    """All flags of each ramp's groups, those of its rate, and whether it can be fitted."""
+    every, own, usable = tile.every, tile.own, tile.usable
+    ngroups = tile.bits.shape[0]
+    every[:] = 0
+    usable[:] = 0
+    for g in range(ngroups):
+        bits = tile.bits[g]
+        for x in range(bits.size):
+            every[x] |= bits[x]
+        for x in range(bits.size):
+            usable[x] |= 0 if bits[x] & UNUSABLE else 1
+    for x in range(min(every.size, groupdq.shape[3] - x0)):
+        if (
+            tile.kinds[x] == ZERO_FRAME
+        ):  # flags of the group it replaces count, but for a lone one's SATURATED
+            replaced = groupdq[i, first, y, x0 + x]
+            every[x] |= replaced if ngroups > 1 else replaced & (0xFF ^ SATURATED)
+        own[x] = tile.flagged[x] | (every[x] & (JUMP | PERSISTENCE))
+        if tile.bits[0, x] & SATURATED:
+            own[x] |= UNUSABLE
+            usable[x] = 0
+        elif not usable[x]:
+            own[x] |= DNU
 
-    out : (ngroups - 1, width), DN/s. Without any difference, the first group over the time stands for it.
+
+@helper
+def sort_rates(tile: Any, time: float) -> None:
+    """Sort the differences of each ramp over the group time into `ordered`, unusable ones last; count them.
+
+    Without any difference, the first group over the time stands for it.
     """
-    for x in range(count.size):
-        count[x] = 0
+    values, ordered, count = tile.values, tile.ordered, tile.count
+    ngroups, width = values.shape
+    for g in range(ngroups):
+        for x in range(width):
+            ordered[g, x] = values[g, x] / time
+    count[:] = 0
     for g in range(ngroups - 1):
-        k = first + g
-        for x in range(values.shape[1]):
-            usable = (bits[k, x] | bits[k + 1, x]) & DNU == 0 and bits[k + 1, x] & JUMP == 0
-            rate = values[k + 1, x] / time - values[k, x] / time
-            usable = usable and rate == rate
-            out[g, x] = rate if usable else np.inf
+        rate, following, now, later = ordered[g], ordered[g + 1], tile.bits[g], tile.bits[g + 1]
+        for x in range(width):
+            difference = following[x] - rate[x]
+            unusable = (now[x] & DNU) | (later[x] & (DNU | JUMP))
+            usable = (unusable == 0) & (difference == difference)
+            rate[x] = difference if usable else np.inf
             count[x] += 1 if usable else 0
-    for x in range(values.shape[1]):
-        if count[x] == 0 and bits[first, x] & DNU == 0 and values[first, x] == values[first, x]:
-            out[0, x] = values[first, x] / time
+    for x in range(width):
+        if count[x] == 0 and tile.bits[0, x] & DNU == 0 and values[0, x] == values[0, x]:
+            ordered[0, x] = values[0, x] / time
             count[x] = 1
-    sort_columns(out, ngroups - 1)
+    sort_columns(ordered, ngroups - 1)
 
 
 @helper
-def median_rates(values: Any, bits: Any, kinds: Any, times: Any, ordered: Any, count: Any, out: Any) -> None:
-    """Mean over the integrations of the median rate of each pixel of a tile, DN/s.
+def add_median_rates(tile: Any, times: Any) -> None:
+    """Add the median rate of each ramp, DN/s, to what is expected of its pixel; one without a rate adds 0.
 
     times : of a group, of one first group alone, of a zero frame, s
-    An integration without a rate counts as 0.
     """
-    nints = kinds.shape[0]
-    ngroups = values.shape[0] // nints
-    for x in range(out.size):
-        out[x] = 0.0
-    for i in range(nints):
-        first = i * ngroups
-        if ngroups > 1:
-            rate_differences(values, bits, first, ngroups, times[0], ordered, count)
-        for x in range(out.size):
-            if ngroups == 1:
-                rate = values[first, x] / times[FIRST_GROUP]
-            elif kinds[i, x] != NORMAL:
-                rate = values[first, x] / times[kinds[i, x]]
-            else:
-                rate = middle(ordered, x, 0, count[x])
-            out[x] += rate if rate == rate or ngroups == 1 else 0.0
-    for x in range(out.size):
-        out[x] /= nints
+    ngroups, width = tile.values.shape
+    if ngroups > 1:
+        sort_rates(tile, times[0])
+    for x in range(width):
+        if ngroups == 1:
+            rate = tile.values[0, x] / times[FIRST_GROUP]
+        elif tile.kinds[x] != NORMAL:
+            rate = tile.values[0, x] / times[tile.kinds[x]]
+        else:
+            rate = middle(tile.ordered, x, 0, tile.count[x])
+        tile.expected[x] += rate if rate == rate or ngroups == 1 else 0.0

@@ -16,7 +16,7 @@ from calwebbd.stages.kernels import helper
 DNU = flags.DO_NOT_USE
 JUMP = flags.JUMP_DET
 CHARGELOSS = flags.CHARGELOSS
-PERSISTENCE = flags.PERSISTENCE
+NOT_PERSISTENCE = 0xFF ^ flags.PERSISTENCE
 SQRT2 = 1.41421356  # as the reference pipeline has it
 
 
@@ -30,9 +30,9 @@ def find_segments(bits: Any, starts: Any, lengths: Any) -> int:
     longest = 0
     inside = False
     for g in range(bits.size):
-        if bits[g] & (0xFF ^ PERSISTENCE) == 0:
+        if bits[g] & NOT_PERSISTENCE == 0:
             if not inside:
-                jump = g > 0 and bits[g - 1] & (0xFF ^ PERSISTENCE) == JUMP
+                jump = g > 0 and bits[g - 1] & NOT_PERSISTENCE == JUMP
                 starts[number] = g - 1 if jump else g
                 lengths[number] = 1 if jump else 0
                 number += 1
@@ -164,6 +164,70 @@ def fit_integration(
         if planes.shape[0]:
             for k in range(7):
                 planes[i, k * most + s, y, x] = fit[k]
+
+
+@helper
+def find_others(tile: Any, starts: Any, lengths: Any) -> int:
+    """Find the ramps that are one segment, of three groups or more, and the others; how many others.
+
+    starts, lengths : work space, (ngroups,)
+    """
+    ngroups, width = tile.bits.shape
+    bits = np.empty(ngroups, np.uint8)
+    number = 0
+    for c in range(width):
+        tile.starts[c], tile.lengths[c] = 0, ngroups
+        if ngroups > 2 and tile.every[c] & NOT_PERSISTENCE == 0:
+            continue
+        for g in range(ngroups):
+            bits[g] = tile.bits[g, c]
+        if tile.usable[c] and find_segments(bits, starts, lengths) == 1 and lengths[0] > 2:
+            tile.starts[c], tile.lengths[c] = starts[0], lengths[0]
+        else:
+            tile.others[number] = c
+            number += 1
+    return number
+
+
+@helper
+def fit_single_segments(tile: Any, weights: Any, time: float) -> None:
+    """What `fit_integration` does for each, done for all ramps of a tile as if each were one segment."""
+    starts, lengths, powers = tile.starts, tile.lengths, tile.count
+    noise, gain, sums = tile.noise, tile.gain, tile.sums
+    w, wx, wxx, wy, wxy, scale = (
+        tile.work[0], tile.work[1], tile.work[2], tile.work[3], tile.work[4], tile.work[5]
+    )  # fmt: skip
+    width = starts.size
+    for c in range(width):
+        scale[c] = tile.values[starts[c] + lengths[c] - 1, c] - tile.values[starts[c], c]
+    for c in range(width):
+        powers[c] = weight_power(scale[c], noise[c], gain[c])
+    for c in range(width):
+        scale[c] = 1.0 / (noise[c] * noise[c])
+        w[c] = wx[c] = wxx[c] = wy[c] = wxy[c] = 0.0
+    for k in range(starts.min(), (starts + lengths).max()):
+        x = float(k)
+        values = tile.values[k]
+        for c in range(width):
+            place = k - starts[c]
+            inside = (place >= 0) & (place < lengths[c])
+            weight = weights[powers[c], lengths[c], place if inside else 0] * scale[c] if inside else 0.0
+            y = values[c] if inside & (values[c] == values[c]) else 0.0
+            xw = x * weight
+            w[c] += weight
+            wx[c] += xw
+            wxx[c] += x * xw
+            wy[c] += y * weight
+            wxy[c] += y * xw
+    for c in range(width):
+        inverse = 1.0 / (w[c] * wxx[c] - wx[c] * wx[c])
+        slope = (w[c] * wxy[c] - wx[c] * wy[c]) * inverse / time
+        photons = tile.expected[c] / (time * gain[c] * (lengths[c] - 1.0))
+        read = read_variance(lengths[c], time, noise[c], gain[c])
+        sums[0, c] = 1.0 / photons if photons > 0.0 else 0.0
+        sums[1, c] = 1.0 / read
+        sums[2, c] = 1.0 / (photons + read)
+        sums[3, c] = slope / read
 
 
 @helper
