@@ -198,6 +198,7 @@ class Assembly:
             quicklook=self.terms.quicklook,
             sidecars=self.terms.sidecars,
             again=all(source.again for source in inputs),
+            chained=pipeline == "detector1" and self.terms.chained(header),
         )
 
     def _put(

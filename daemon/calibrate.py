@@ -18,6 +18,7 @@ from calwebbd.stages import kernels, pipelines, plugins
 from calwebbd.stages.fits.write import load_schemas
 from calwebbd.stages.parameters import Layer, check
 from calwebbd.stages.process import Outcome, Report, process
+from calwebbd.stages.steps.persistence.handover import any_open
 
 for _name in pipelines.NAMES:
     pipelines.built_in(_name)
@@ -35,16 +36,23 @@ def calibrate(
     steps: Mapping[str, Mapping[str, Any]],
     rules: Mapping[str, Mapping[str, Mapping[str, Any]]],
     report: Report,
+    given: Path | None = None,
+    left: Path | None = None,
 ) -> list[Outcome]:
     """Run one pipeline on one exposure or association.
 
     steps : of any pipeline; those of others than this one do not concern it, but a name
         which none has is a ParameterError
     rules : more of them, under the names of their rules, a later one over an earlier one
+    given, left : what the exposure before it has handed on, and what it is to hand on itself; there is no
+        such file if there is nothing
     """
     layers = (Layer("configuration", steps), *(Layer(f"rule {name}", rule) for name, rule in rules.items()))
+    if left is not None:
+        files = {"save_persistence": str(left)} | ({"persistence_array_file": str(given)} if given else {})
+        layers = (*layers, Layer("time order", {"persistence": files}))
     check([pipelines.load(name) for name in pipelines.names()], layers)
-    return process(
+    outcomes = process(
         file,
         pipeline=pipeline,
         output_dir=output_dir,
@@ -53,3 +61,6 @@ def calibrate(
         chained=True,
         report=report,
     )
+    if left is not None and left.exists() and not any_open(left):
+        left.unlink()
+    return outcomes

@@ -155,6 +155,18 @@ class Associations(Section, frozen=True):
     partial: dict[str, Partial] = {}
 
 
+class Persistence(Section, frozen=True):
+    """chain : whether exposures of a detector are calibrated in the order of time, each with what the one
+        before has left: on, off, or where the configuration switches the step persistence on (auto)
+    look_back_hours : after which nothing remains; less where persistence_time is less
+    patience_seconds : for a predecessor that is announced and does not come, or fails
+    """
+
+    chain: Literal["auto", "on", "off"] = "auto"
+    look_back_hours: Annotated[float, Meta(gt=0, le=1e5)] = 24.0
+    patience_seconds: Seconds = 600.0
+
+
 class Queue(Section, frozen=True):
     """reserve_mb : so much of the products' disk is never used
     backlog : with so many jobs waiting no more files are taken in
@@ -210,6 +222,7 @@ class Config(Section, frozen=True):
     workers: Workers = Workers()
     watch: Watch = Watch()
     associations: Associations = Associations()
+    persistence: Persistence = Persistence()
     queue: Queue = Queue()
     products: Products = Products()
     backup: Backup = Backup()

@@ -11,20 +11,21 @@ from pathlib import Path
 import msgspec
 
 from calwebbd.daemon import programs
-from calwebbd.daemon.assembly import Assembly, value_of
+from calwebbd.daemon.assembly import value_of
 from calwebbd.daemon.contexts.epochs import Epochs
 from calwebbd.daemon.intake import Refused, Seen
 from calwebbd.daemon.records import Known, Records, stamp
 from calwebbd.daemon.route import follow, member_name
 from calwebbd.daemon.terms import Terms
-from calwebbd.daemon.work import Input, Result, Work, encode, work_of
+from calwebbd.daemon.timeorder import TimeOrder
+from calwebbd.daemon.work import HANDED, Input, Result, Work, encode, work_of
 from calwebbd.queues.groups import Group, Verdict, judge
 from calwebbd.queues.job import Job, State
 from calwebbd.queues.retry import Failure
 from calwebbd.queues.store import Store
 
 
-class Dispatch(Assembly):
+class Dispatch(TimeOrder):
     """behind : whether something was made in another context than that in force."""
 
     def __init__(self, store: Store, records: Records, terms: Terms) -> None:
@@ -71,6 +72,8 @@ class Dispatch(Assembly):
                 self.records.decide("service", "resume", job.stage, f"{work.subject} went well", now)
             for product in made:
                 self._follow(product, now, again=work.again)
+            if work.chained:
+                self._handed_on(work, made, result, now)
         self.behind |= work.context != self.terms.context
         return made
 
@@ -100,6 +103,9 @@ class Dispatch(Assembly):
                 self.records.decide("service", "pause", job.stage, paused, now)
             if after.state is State.DEAD:
                 self._lament(after, work, failure, reason, now)
+            else:
+                self._missed(work, reason, now)
+                self._not_made(work, now)
         return after
 
     def dropped(self, job: Job, reason: str, now: float) -> bool:
@@ -124,8 +130,8 @@ class Dispatch(Assembly):
         return rejected
 
     def assemble(self, now: float, *, hurry: bool = False) -> bool:
-        """Fire the groups whose time has come; says whether there was any."""
-        fired = False
+        """Fire the groups, and let the exposures go on, whose time has come; says whether there was any."""
+        fired = self._clocks(now, hurry=hurry)
         for group in self.store.open_groups():
             key = programs.key_of(group)
             verdict = judge(group, self.terms.clocks_of(group.name), now, hurry=hurry)
@@ -173,18 +179,25 @@ class Dispatch(Assembly):
         terms = self.terms
         work = msgspec.structs.replace(
             old,
-            inputs=tuple(msgspec.structs.replace(source, again=not live) for source in old.inputs),
+            inputs=tuple(
+                msgspec.structs.replace(source, again=not live)
+                for source in old.inputs
+                if source.role != HANDED
+            ),
             context=terms.context,
             code=terms.code,
             steps=terms.steps,
             rules=terms.rules_for(old.header),
             again=not live,
+            chained=old.pipeline == "detector1" and terms.chained(old.header),
         )
         same = self.store.by_key(work.key)
         if same is not None and same.state not in {State.READY, State.RUNNING, State.PUBLISHING}:
             epoch = self.epochs.active()
             work = msgspec.structs.replace(work, edition=epoch.id if epoch else 1)
-        self.store.put(work.job(job.mem_mb, disk_mb=job.disk_mb, feeds=job.feeds, reason=reason), now)
+        put = self.store.put(work.job(job.mem_mb, disk_mb=job.disk_mb, feeds=job.feeds, reason=reason), now)
+        if put and work.chained:
+            self._line_up_again(work, now)
 
     def _follow(self, known: Known, now: float, *, again: bool = False) -> None:
         """Groups that wait for this file have it; its own pipeline is put in the queue."""
@@ -205,8 +218,10 @@ class Dispatch(Assembly):
             return
         source = (Input(known.path, known.sha256, again=again),)
         work = self._work(step.pipeline, subject, source, known.header)
-        if not self._put(work, [known.header], now, feeds=feeds):
+        if self._known(work) or not self._put(work, [known.header], now, feeds=feeds):
             self._still_wrong(work, now)
+        elif work.chained:
+            self._line_up(known, work, now)
 
     def _expect(self, seen: Seen, awaited: Mapping[Path, str], now: float) -> None:
         """A manifest: what has come already is held against it."""
@@ -217,7 +232,7 @@ class Dispatch(Assembly):
 
     def _still_wrong(self, work: Work, now: float) -> None:
         """A file that was only touched, or copied: what a pipeline has found wrong in it is wrong still."""
-        job = self.store.by_key(work.key)
+        job = self._known(work) or self.store.by_key(work.key)
         if job is not None and job.state is State.DEAD and job.failure == Failure.INPUT:
             self._lament(job, work, Failure.INPUT, job.reason, now)
 
@@ -229,3 +244,4 @@ class Dispatch(Assembly):
         if failure is Failure.INPUT and work.asn is None:
             path = work.inputs[0].path
             self.records.quarantine(path, stamp(path) or "", f"{work.pipeline}: {reason}", now, known=True)
+        self._not_made(work, now)

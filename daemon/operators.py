@@ -10,6 +10,7 @@ from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.route import STAGES
 from calwebbd.queues.job import Job, State
 from calwebbd.queues.stages import ALL
+from calwebbd.stages.names import split_suffix
 
 
 class Pause(Request, frozen=True):
@@ -96,7 +97,7 @@ class Reload(Request, frozen=True):
 
 
 class Release(Request, frozen=True):
-    """Make an association's product without the members that are missing."""
+    """Make an association's product without the missing members, an exposure's before its predecessor's."""
 
     association: str
 
@@ -202,6 +203,9 @@ def _priority(request: Priority, desk: Desk) -> Answer:
 
 @carry_out.register
 def _release(request: Release, desk: Desk) -> Answer:
+    exposure = split_suffix(request.association)[0]
+    if desk.dispatch.release_exposure(exposure, time.time()):
+        return {"released": exposure, "reason": "it waits for no predecessor"}
     names = Ask(desk.store.connection).groups_called(request.association)
     if len(names) != 1:
         known = f"may be {', '.join(names)}" if names else "is not known"

@@ -120,6 +120,7 @@ class Parts:
             raise CommandError(reason)
         self.config = new
         self._dispatch.terms = terms(new, self._dispatch.terms.context)
+        self._dispatch.look_over(time.time())
         self._note_terms()
         self._workshop.reconfigure(new)
         self._engine.setting = replace(self._engine.setting, log_level=new.log.level, log_file=new.log.file)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from calwebbd.daemon.work import FileSum, Input, Result, Work
+from calwebbd.daemon.work import HANDED, FileSum, Input, Result, Work
 from calwebbd.queues.job import Job
 from calwebbd.queues.sql import statements
 
@@ -187,6 +187,8 @@ class Records:
             self.catalogue(known, stamp(known.path) or "", product.size, "product", now)
             self._do("generated", activity=activity, entity=known.sha256, path=str(known.path))
             for source in work.inputs:
+                if source.role == HANDED:  # what else saturated its pixels is not what it was made of
+                    continue
                 self._do("derived", entity=known.sha256, source=source.sha256)
             made.append(known)
         self._leave_out(activity, work, result.left_out)

@@ -15,6 +15,7 @@ SAFE = frozenset(
         "steps",
         "watch",
         "associations",
+        "persistence",
         "products",
         "backup",
         "log",

@@ -16,7 +16,7 @@ from calwebbd.stages.names import split_suffix
 STAGES = {"guider": 1, "dark": 1, "detector1": 1, "image2": 2, "image3": 3, "wfs-image3": 3}
 
 _ASKED_FOR = """
-CORONMSK DATE-OBS EXPCOUNT INTEND INTSTART LAMPMODE NEXPOSUR NOUTPUTS READPATT
+CORONMSK DATE-OBS EXPCOUNT EXPEND EXPSTART INTEND INTSTART LAMPMODE NEXPOSUR NOUTPUTS READPATT
 SSTR_NST SUBSIZE1 SUBSIZE2 SUBSTRT1 SUBSTRT2 TIME-OBS
 """
 #: what routing, associating and choosing references ask of a header; the rest is not catalogued

@@ -63,6 +63,7 @@ class Service(Parts):
             self._open(stack)
             self._workshop.recover()
             self._pressure.begin(time.time())
+            self._dispatch.look_over(time.time())
             stack.callback(channel.Listener(folders.state, self._inbox.post).stop)
             self._watcher.start()
             stack.callback(self._watcher.stop)

@@ -10,6 +10,8 @@ from calwebbd.queues.job import NewJob
 
 #: by how much new data are more urgent than old
 LIVE = 10
+#: the role, and the kind, of the file that an exposure hands on to the next of its detector
+HANDED = "persistence"
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -31,6 +33,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     quicklook : whether pictures of the products are published with them
     sidecars : whether the record of how each was made is
     edition : tells work that is done once more from the same work done before; 0 at first
+    chained : it takes its turn among the exposures of its detector, and hands on what it leaves
     """
 
     stage: int
@@ -49,6 +52,12 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     quicklook: bool = False
     sidecars: bool = False
     edition: int = 0
+    chained: bool = False
+
+    @property
+    def handed(self) -> Input | None:
+        """What the exposure before it has handed on."""
+        return next((source for source in self.inputs if source.role == HANDED), None)
 
     @property
     def key(self) -> str:
@@ -56,6 +65,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         contents = sorted((source.sha256, source.role) for source in self.inputs)
         parts: list[object] = [self.pipeline, self.subject, contents, self.steps, self.context, self.code]
         parts += self.rules.values()
+        if self.chained:
+            parts.append("hands on")
         if self.edition:
             parts.append(self.edition)
         return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from calwebbd.daemon import logs, sidecar, workspace
-from calwebbd.daemon.work import FileSum, Result, Work
+from calwebbd.daemon.work import HANDED, FileSum, Result, Work
 from calwebbd.queues.retry import Failure
 from calwebbd.stages.errors import InputError, ParameterError, PluginError, ReferenceMissing
 
@@ -116,6 +116,7 @@ def attempt(
             steps=work.steps,
             rules=work.rules,
             report=report,
+            **workspace.handing(folder, work),
         )
         return Reply(result=_result(work, folder, outcomes, started, job, number))
     except (InputError, ParameterError) as error:
@@ -163,6 +164,8 @@ def _result(
     work: Work, folder: Path, outcomes: Sequence[Any], started: float, job: int, number: int
 ) -> Result:
     written = [(Path(p.path), str(p.suffix)) for outcome in outcomes for p in outcome.products]
+    if work.chained:
+        written += [(path, HANDED) for path in [workspace.left(folder, work)] if path.exists()]
     if work.quicklook:
         from calwebbd.stages.pictures import pictures
 
@@ -171,6 +174,9 @@ def _result(
         written.append((folder / "out" / work.asn_name, "asn"))
     used = resource.getrusage(resource.RUSAGE_SELF)
     steps = [msgspec.to_builtins(s, enc_hook=_plain) for outcome in outcomes for s in outcome.steps]
+    if work.chained:
+        for step in steps:
+            step["parameters"] = _named(step["parameters"], folder)
     own = {name: value for outcome in outcomes for name, value in outcome.parameters.items()}
     result = Result(
         products=workspace.settle(folder, written),
@@ -187,6 +193,17 @@ def _result(
         return result
     beside = [(path, sidecar.KIND) for path in sidecar.write(folder / "out", work, result, job, number)]
     return msgspec.structs.replace(result, products=result.products + workspace.settle(folder, beside))
+
+
+def _named(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Files in the attempt's own folder by their names: the folder is gone when somebody reads that."""
+    own = f"{folder}/"
+    return {
+        name: [Path(value).name, origin]
+        if isinstance(value, str) and value.startswith(own)
+        else [value, origin]
+        for name, (value, origin) in parameters.items()
+    }
 
 
 def _sums(steps: Sequence[Mapping[str, Any]]) -> dict[str, FileSum]:

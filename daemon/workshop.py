@@ -105,7 +105,7 @@ class Workshop:
 
     def shift(self, seconds: float) -> None:
         """The wall clock was set."""
-        self._store.shift(self._me, seconds)
+        self._dispatch.shift(self._me, seconds)
 
     def abandon(self) -> None:
         """End all workers at once; their jobs are as if they had never been claimed."""

@@ -15,10 +15,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from calwebbd.daemon.work import Product, Work
+from calwebbd.daemon.work import HANDED, Product, Work
 from calwebbd.queues.job import Job
+from calwebbd.stages.errors import ReferenceMissing
 
 
 class Vanished(Exception):
@@ -35,8 +37,7 @@ def prepare(workspace: Path, work: Work) -> Path:
         shutil.rmtree(workspace / name, ignore_errors=True)
         (workspace / name).mkdir(parents=True)
     if work.asn is None:
-        (single,) = work.inputs
-        return single.path
+        return work.inputs[0].path
     for source in work.inputs:
         (workspace / "in" / source.path.name).symlink_to(source.path)
     asn = workspace / "in" / work.asn_name
@@ -44,6 +45,28 @@ def prepare(workspace: Path, work: Work) -> Path:
     if work.made:
         shutil.copy(asn, workspace / "out" / work.asn_name)
     return asn
+
+
+def handing(workspace: Path, work: Work) -> dict[str, Path | None]:
+    """The files by which exposures hand on: what is given to this one, copied, and what it is to leave.
+
+    Raises ReferenceMissing if what was to be given is no longer what it was: a newer job will have that.
+    """
+    if not work.chained:
+        return {}
+    given = None
+    if work.handed is not None:
+        given = workspace / "in" / work.handed.path.name
+        with suppress(FileNotFoundError):
+            shutil.copy(work.handed.path, given)
+        if not _is(given, work.handed.sha256):
+            raise ReferenceMissing(f"{work.handed.path} has been made again meanwhile")
+    return {"given": given, "left": left(workspace, work)}
+
+
+def left(workspace: Path, work: Work) -> Path:
+    """The file that an exposure hands on."""
+    return workspace / "out" / f"{work.subject}_{HANDED}.asdf"
 
 
 def settle(workspace: Path, products: Iterable[tuple[Path, str]]) -> tuple[Product, ...]:

@@ -60,7 +60,8 @@ class Job(NewJob):
     """A row of the table. Times are seconds since 1970.
 
     boost : of its share, by an operator; turn : its place among jobs of one boost and priority
-    due : stands in line; if not, `not_before` has not come yet
+    due : stands in line; if not, `not_before` has not come yet, or it is held
+    held : waits until it is let go, see queues/holds.py
     fence : grows with every claim; only its latest holder may finish the job
     failure : of the last attempt, by class; tries : how many attempts in a row ended so
     predicted_mb : as first asked for; rung : how often `mem_mb` was raised since
@@ -73,6 +74,7 @@ class Job(NewJob):
     turn: int
     state: State
     due: int
+    held: int
     attempt: int
     fence: int
     failure: str

@@ -37,7 +37,7 @@ WHERE subject = :subject AND state = 'ready' AND id < :id
 
 -- name: wake
 -- Those whose time has come stand in line again.
-UPDATE job SET due = 1 WHERE state = 'ready' AND due = 0 AND not_before <= :now
+UPDATE job SET due = 1 WHERE state = 'ready' AND due = 0 AND held = 0 AND not_before <= :now
 
 -- name: claim
 -- Of the heads of all lines the first. It is not overtaken for ever by small ones while it waits for
@@ -111,7 +111,7 @@ WHERE id = :id AND fence = :fence AND state IN ('running', 'publishing')
 -- name: revive
 -- An operator asks for another try: all counts begin anew. Not if a newer job makes, or made, the same.
 UPDATE job SET state = 'ready', attempt = 0, failure = '', tries = 0, rung = 0, stretch = 1,
-               mem_mb = predicted_mb, due = 1, not_before = :now, reason = 'asked for again',
+               mem_mb = predicted_mb, due = 1, held = 0, not_before = :now, reason = 'asked for again',
                changed_at = :now
 WHERE id = :id AND state IN ('dead', 'dropped') AND NOT EXISTS (
     SELECT 1 FROM job AS newer WHERE newer.subject = job.subject AND newer.id > job.id
@@ -119,12 +119,12 @@ WHERE id = :id AND state IN ('dead', 'dropped') AND NOT EXISTS (
 
 -- name: hasten
 -- Tried again now, not later.
-UPDATE job SET due = 1, not_before = :now, reason = 'asked for again' WHERE id = :id AND state = 'ready'
-AND due = 0
+UPDATE job SET due = 1, held = 0, not_before = :now, reason = 'asked for again'
+WHERE id = :id AND state = 'ready' AND due = 0
 
 -- name: shift_jobs
 -- The clock was set: what waits goes on waiting as long as it would have.
-UPDATE job SET not_before = not_before + :seconds WHERE state = 'ready' AND due = 0
+UPDATE job SET not_before = not_before + :seconds WHERE state = 'ready' AND due = 0 AND held = 0
 
 -- name: shift_leases
 -- Of whom the clock belongs to.
@@ -152,6 +152,23 @@ SELECT * FROM job WHERE worker IS NOT NULL ORDER BY id
 -- One job.
 SELECT * FROM job WHERE id = :id
 
+-- name: newest
+-- What is, or was last, done about a subject.
+SELECT * FROM job WHERE subject = :subject AND state != 'superseded' ORDER BY id DESC LIMIT 1
+
+-- name: hold
+-- It leaves the line, and keeps its turn.
+UPDATE job SET due = 0, held = 1, reason = :reason, changed_at = :now WHERE id = :id AND state = 'ready'
+
+-- name: let_go
+-- As if its time had come.
+UPDATE job SET due = 1, held = 0, not_before = :now, reason = :reason, changed_at = :now
+WHERE id = :id AND state = 'ready' AND held = 1
+
+-- name: amend
+-- Nothing has been begun yet: it is still the same job.
+UPDATE job SET key = :key, payload = :payload WHERE id = :id AND state = 'ready'
+
 -- name: by_key
 -- The job that does, or did, this work.
 SELECT * FROM job WHERE key = :key
@@ -171,7 +188,7 @@ SELECT count(*) AS n FROM job INDEXED BY job_line WHERE state = 'ready' AND due 
 -- name: next_due
 -- When to look again, if nothing else happens: a job's time has come, or that of a stage to be probed.
 SELECT min(at) AS at FROM (
-    SELECT min(not_before) AS at FROM job WHERE state = 'ready' AND due = 0
+    SELECT min(not_before) AS at FROM job WHERE state = 'ready' AND due = 0 AND held = 0
     UNION ALL SELECT min(probe_at) FROM stage WHERE paused = 'breaker' AND probe_at > :now AND EXISTS (
         SELECT 1 FROM job WHERE job.stage = stage.name AND state = 'ready' AND due = 1))
 

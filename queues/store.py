@@ -14,6 +14,7 @@ from dataclasses import fields
 
 from calwebbd.queues.database import Row, connect
 from calwebbd.queues.gatherings import Gatherings
+from calwebbd.queues.holds import Holds
 from calwebbd.queues.job import Job, NewJob, State
 from calwebbd.queues.retry import Failure, after
 from calwebbd.queues.stages import Stages
@@ -27,7 +28,7 @@ class Stale(Exception):
     """The job is no longer the caller's: another claim has raised its fence."""
 
 
-class Store(Stages, Gatherings):
+class Store(Stages, Gatherings, Holds):
     """Jobs, the stages they are for, and groups that wait for them."""
 
     def put(self, job: NewJob, now: float) -> bool:
@@ -164,6 +165,11 @@ class Store(Stages, Gatherings):
         if row is None:
             raise KeyError(job_id)
         return _job(row)
+
+    def newest(self, subject: str) -> Job | None:
+        """The last job for a subject that no newer one has superseded."""
+        row = self._one("newest", subject=subject)
+        return _job(row) if row else None
 
     def by_key(self, key: str) -> Job | None:
         row = self._one("by_key", key=key)

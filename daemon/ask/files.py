@@ -21,6 +21,7 @@ class Files(Reader):
             "files": {row["kind"]: row["n"] for row in self._all("files")},
             "jobs": jobs,
             "in_hand": self._all("in_hand"),
+            "held": self._all("held"),
             "dead": self._all("dead"),
             "associations": self._all("groups"),
             "quarantined": len(self._all("quarantined")),

@@ -11,6 +11,11 @@ SELECT stage, state, count(*) AS n FROM job GROUP BY stage, state ORDER BY stage
 SELECT id, stage AS pipeline, subject, state, attempt, changed_at AS since, mem_mb FROM job
 WHERE worker IS NOT NULL ORDER BY changed_at
 
+-- name: held
+-- What waits for its predecessor in time; a hundred of them say enough.
+SELECT id, stage AS pipeline, subject, reason, changed_at AS since FROM job
+WHERE state = 'ready' AND held = 1 ORDER BY id LIMIT 100
+
 -- name: dead
 -- What needs a person.
 SELECT id, stage AS pipeline, subject, attempt, reason, changed_at AS since FROM job

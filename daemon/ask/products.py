@@ -5,6 +5,7 @@ from pathlib import Path
 
 from calwebbd.daemon.ask.differences import compared
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown
+from calwebbd.daemon.work import HANDED
 
 
 class Products(Reader):
@@ -98,7 +99,8 @@ class Products(Reader):
             "steps": {step["name"]: step for step in json.loads(row["steps"])},
         }
 
-    def _made(self, entity: str, told: set[str]) -> Answer:
+    def _made(self, entity: str, told: set[str], *, whole: bool = True) -> Answer:
+        """Of what an exposure has handed on to the next only who made it: that goes on without end."""
         answer: Answer = dict(self._all("entity", entity=entity)[0])
         makers = [] if entity in told else self._all("maker", entity=entity)
         told.add(entity)
@@ -107,9 +109,13 @@ class Products(Reader):
             answer["made_by"] = _activity(maker) | {
                 "references": {u["role"]: u["name"] for u in used if u["kind"] == "reference"}
             }
+            if not whole:
+                continue
             sources = [u for u in used if u["kind"] != "reference"]
             answer["inputs"] = [
-                {"role": u["role"], "path": u["path"]} | self._made(u["entity"], told) for u in sources
+                {"role": u["role"], "path": u["path"]}
+                | self._made(u["entity"], told, whole=u["role"] != HANDED)
+                for u in sources
             ]
         return answer
 

@@ -58,7 +58,16 @@ class Why(Reader):
         for row in found.values():
             row["attempts"] = self._all("attempts_at", job=row["id"])
             row["left_out"] = self._all("left_out_of", job=row["id"])
+            row["predecessor"] = self._predecessor(row) if row["held"] else ""
         return [found[id] for id in sorted(found)]
+
+    def _predecessor(self, job: Answer) -> str:
+        """What has become of the exposure that one waits for, in words."""
+        for row in self._all("order_of", root=job["subject"].partition(":")[2]):
+            if row["waits_for"]:
+                member = {"name": f"{row['waits_for']}_uncal.fits", "present": 0, "failed": None}
+                return f"{row['waits_for']} {self._state_of(member)}"
+        return ""
 
     def _groups(self, name: str, root: str) -> list[Answer]:
         """Associations of this name, and those which the file belongs to, with their members."""
@@ -115,10 +124,12 @@ def _of_jobs(jobs: list[Answer], paused: dict[str, str]) -> list[tuple[str, str]
             text += f", its stage is paused ({why})"
         if job["reason"]:
             text += f": {job['reason']}"
+        if job["predecessor"]:
+            text += f"; {job['predecessor']}"
         if tries > 1:
             reasons = dict.fromkeys(each["reason"] for each in job["attempts"] if each["reason"])
             text += f"; {tries} attempts" + (f", which failed: {'; '.join(reasons)}" if reasons else "")
-        told.append((job["state"], text))
+        told.append(("waits" if job["held"] and job["state"] == "ready" else job["state"], text))
         told += [("without", f"  without {each['name']}: {each['reason']}") for each in job["left_out"]]
     return told
 

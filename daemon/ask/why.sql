@@ -5,13 +5,14 @@ FROM file JOIN entity ON entity.id = file.entity WHERE file.name GLOB :pattern O
 
 -- name: jobs_for
 -- Jobs which make what has this name; the newest last.
-SELECT id, stage AS pipeline, subject, state, attempt, reason, not_before AS due, created_at, changed_at AS since
+SELECT id, stage AS pipeline, subject, state, attempt, reason, not_before AS due, held, created_at,
+       changed_at AS since
 FROM job WHERE subject = :subject ORDER BY id
 
 -- name: jobs_taking
 -- Jobs which take this content.
-SELECT DISTINCT job.id, stage AS pipeline, subject, state, attempt, reason, not_before AS due, created_at,
-       changed_at AS since
+SELECT DISTINCT job.id, stage AS pipeline, subject, state, attempt, reason, not_before AS due, held,
+       created_at, changed_at AS since
 FROM job_input JOIN job ON job.id = job_input.job WHERE job_input.entity = :entity ORDER BY job.id
 
 -- name: attempts_at
@@ -36,6 +37,10 @@ SELECT name, value IS NOT NULL AS present, failed FROM member WHERE gathering = 
 -- What is being made of an exposure, or was to be: the latest job of each pipeline, the latest first.
 SELECT max(id) AS id, stage AS pipeline, state, reason FROM job
 WHERE subject IN (SELECT value || ':' || :root FROM json_each(:pipelines)) GROUP BY stage ORDER BY id DESC
+
+-- name: order_of
+-- The exposure that one waits for, and the one that its last job has taken from.
+SELECT link.waits_for, link.detector, link.start FROM link WHERE link.exposure = :root
 
 -- name: refused_like
 -- Files of an exposure that cannot be used.

@@ -43,6 +43,8 @@ def _status(answer: dict[str, Any]) -> None:
         print(f"{stage:12s} {', '.join(f'{n} {state}' for state, n in states.items())}")
     for job in answer["in_hand"]:
         print(f"now          {job['subject']} ({job['state']}, attempt {job['attempt']})")
+    for job in answer["held"]:
+        print(f"held         {job['subject']}: {job['reason']}")
     for job in answer["dead"]:
         print(f"dead         {job['subject']}: {job['reason']}")
     for group in answer["associations"]:

@@ -34,8 +34,12 @@ def add(verbs: Verbs, common: Common) -> None:
     priority.set_defaults(
         run=lambda args: _ask(args, "Priority", _prioritized, program=args.program, boost=args.boost)
     )
-    release = _deed(verbs, common, "release", "make an association's product without what is missing")
-    release.add_argument("association", metavar="ASN", help="as `status` names it, or its product")
+    release = _deed(verbs, common, "release", "make a product without what it waits for")
+    release.add_argument(
+        "association",
+        metavar="ASN",
+        help="as `status` names it, or its product; or an exposure that waits for its predecessor",
+    )
     release.set_defaults(run=lambda args: _ask(args, "Release", _released, association=args.association))
     replay = verb(verbs, common, "replay", "make a product again as it was made, and compare")
     replay.add_argument("product", metavar="PRODUCT", help="a path, or a name alone")

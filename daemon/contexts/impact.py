@@ -2,7 +2,8 @@
 
 Heavy: it imports the pipelines, whose declarations say which references matter. A product is
 affected if a reference that its making asked for is another one in the new context, or a
-file of parameters, or if it was made of an affected product.
+file of parameters, or if it was made of an affected product. What an exposure has been handed by the one
+before is not what it was made of: if that changes it is made again without being told of here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from calwebbd.daemon.work import HANDED
 from calwebbd.queues.sql import statements
 from calwebbd.stages import pipelines
 from calwebbd.stages.crds.compare import Comparison
@@ -74,6 +76,7 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Input(msgspec.Struct):
     sha256: str
+    role: str
 
 
 class _Payload(msgspec.Struct):
@@ -108,7 +111,7 @@ def impact(connection: sqlite3.Connection, context: str) -> Impact:
         for row in connection.execute(_SQL["made"], {"stage": stage, "context": context}):
             looked_at += 1
             payload = _payload.decode(row["payload"])
-            if any(source.sha256 in entities for source in payload.inputs):
+            if any(source.sha256 in entities for source in payload.inputs if source.role != HANDED):
                 following[stage] += 1
                 here.append(row["activity"])
                 continue

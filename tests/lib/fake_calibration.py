@@ -1,7 +1,8 @@
 """Exposures of a few bytes and pipelines that copy them: what the service sees of calibration.
 
 A fake exposure is JSON, its header and some text. The header's DO says what shall happen
-to it in `calibrate`, its AT in which pipeline.
+to it in `calibrate`, its AT in which pipeline. It SATURATES pixels, by their names, which stay so for
+PERSISTS seconds after its EXPEND; those that were so when it began are told of in its rates.
 """
 
 import errno
@@ -112,6 +113,8 @@ def calibrate(
     steps: Mapping[str, Any],
     rules: Mapping[str, Any],
     report: Callable[[str, str], None],
+    given: Path | None = None,
+    left: Path | None = None,
 ) -> list[Outcome]:
     """Say what was done to which data, in the product and its name."""
     report("copy", "start")
@@ -132,11 +135,13 @@ def calibrate(
     header = parts[0]["header"]
     if header.get("AT", pipeline) == pipeline:
         _suffer(header.get("DO", ""), file)
-    time.sleep(float(header.get("SECONDS", 0)))
+    if seconds := float(header.get("SECONDS", 0)):
+        time.sleep(seconds)
+    lit = _persistence(header, given, left) if left else ""
     products = []
     for suffix in suffixes:
         path = output_dir / f"{root}_{suffix}.fits"
-        data = f"{suffix}({'+'.join(part['data'] for part in parts)})"
+        data = f"{suffix}({'+'.join(part['data'] for part in parts)}{lit})"
         path.write_text(json.dumps({"header": header, "data": data}) + "\nEND")
         products.append(Written(path, suffix))
     logging.getLogger(__name__).info("copied")
@@ -146,7 +151,25 @@ def calibrate(
     step = Step(
         "copy", "S_COPY", "COMPLETE", references={"paper": "fake_paper_0001.fits"}, parameters=parameters
     )
-    return [Outcome(tuple(products), (step,), left_out=tuple(left_out))]
+    if left is None:
+        return [Outcome(tuple(products), (step,), left_out=tuple(left_out))]
+    files = {"persistence_array_file": given and str(given), "save_persistence": str(left)}
+    values = {key: [value, "time order"] for key, value in files.items()}
+    status = "SKIPPED" if "BLIND" in header else "COMPLETE"
+    return [Outcome(tuple(products), (step, Step("persistence", "S_PERSIS", status, parameters=values)))]
+
+
+def _persistence(header: Mapping[str, Any], given: Path | None, left: Path) -> str:
+    """Take what was handed on, and hand on what is still open at the end."""
+    if "BLIND" in header:
+        return ""
+    until: dict[str, float] = json.loads(given.read_text()) if given else {}
+    start, end = (86400 * (header[key] - 40587.0) for key in ("EXPSTART", "EXPEND"))
+    lit = sorted(pixel for pixel, at in until.items() if at > start)
+    until |= dict.fromkeys(header.get("SATURATES", ""), end + header.get("PERSISTS", 1000))
+    if still := {pixel: at for pixel, at in sorted(until.items()) if at > end}:
+        left.write_text(json.dumps(still))
+    return f" lit {''.join(lit)}" if lit else ""
 
 
 def _suffer(what: str, file: Path) -> None:

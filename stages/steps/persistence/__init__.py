@@ -15,6 +15,7 @@ from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Failed, step
 from calwebbd.stages.steps.persistence.handover import read_windows, write_windows
+from calwebbd.stages.stripes import window
 
 UNIX_EPOCH = 40587.0  # MJD
 DAY = 86400.0  # s
@@ -67,16 +68,27 @@ def flag_windows(
 def group_times(ramp: Ramp) -> Iterator[Seconds]:
     """Ends of the groups of each integration, s since 1970.
 
-    Integrations begin as INT_TIMES says, by the row of the same number in this file, or
-    one EFFINTTM after the other.
+    Integrations begin as INT_TIMES says, which may have rows for those of other segments, too; or one
+    EFFINTTM after the other.
     """
     ngroups, group_time = ramp.sci.shape[1], ramp.header.real("TGROUP")
+    starts = _int_starts(ramp)
     for i in range(len(ramp.sci)):
-        if ramp.int_times is not None and len(ramp.int_times) > i:
-            start = _since_1970(float(ramp.int_times[i]["int_start_MJD_UTC"]))
+        if i < len(starts):
+            start = _since_1970(starts[i])
         else:
             start = _since_1970(ramp.header.real("EXPSTART")) + i * ramp.header.real("EFFINTTM")
         yield np.cumsum([start] + [group_time] * ngroups)[1:]
+
+
+def _int_starts(ramp: Ramp) -> list[float]:
+    """When integrations of this file began, MJD, as far as INT_TIMES has them."""
+    if ramp.int_times is None or not len(ramp.int_times):
+        return []
+    before = 0
+    if "integration_number" in (ramp.int_times.dtype.names or ()):
+        before = max(0, ramp.header.integer("INTSTART", 1) - int(ramp.int_times["integration_number"][0]))
+    return [float(start) for start in ramp.int_times["int_start_MJD_UTC"][before:]]
 
 
 def _since_1970(mjd: float) -> float:
@@ -91,13 +103,14 @@ def persistence(ramp: Ramp, references: References, params: PersistenceParams) -
             f"persistence_time is {params.persistence_time}, but must be a positive number of seconds"
         )
     detector, until = ramp.header.text("DETECTOR"), np.zeros(ramp.sci.shape[-2:])
+    whole, where, lasting = None, window(ramp), params.persistence_time
     if params.persistence_array_file:
-        read_windows(
-            Path(params.persistence_array_file), detector, ramp.subarray, params.persistence_time, until
-        )
+        whole = read_windows(Path(params.persistence_array_file), detector, where, lasting, until)
     for (sci, groupdq), times in zip(ramp.integrations(), group_times(ramp), strict=True):
         flag_windows(sci, groupdq, times, until, params)
     if params.save_persistence:
+        if whole is not None:
+            whole[(whole < times[-1]) | (whole > times[-1] + lasting)] = 0.0
         path = Path(params.save_persistence).with_suffix(".asdf")
-        write_windows(path, detector, ramp.subarray, params.persistence_time, until, ramp.file)
+        write_windows(path, detector, where, lasting, until, ramp.file, whole)
     return ramp

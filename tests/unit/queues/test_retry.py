@@ -21,6 +21,7 @@ JOB = Job(
     turn=0,
     state=State.RUNNING,
     due=1,
+    held=0,
     attempt=1,
     fence=1,
     failure="",

@@ -14,6 +14,7 @@ from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import DO_NOT_USE, JUMP_DET, PERSISTENCE, SATURATED
 from calwebbd.stages.step import Failed
 from calwebbd.stages.steps.persistence import PersistenceParams, flag_windows, group_times, persistence
+from calwebbd.stages.steps.persistence.handover import any_open
 
 KEYWORDS = {"DETECTOR": "NRCA1", "TGROUP": 10.0, "EFFINTTM": 100.0, "EXPSTART": 40588.0}
 START = 86400.0  # s since 1970, of MJD 40588
@@ -154,14 +155,74 @@ def test_a_file_that_is_missing_or_none_is_refused(tmp_path: Path) -> None:
     assert "bad.asdf cannot be read" in refusal(str(tmp_path / "bad.asdf"))
 
 
-def test_windows_of_another_duration_or_subarray_are_refused(tmp_path: Path) -> None:
-    path = hand_over(tmp_path)
-    assert refusal(path, time=50).endswith(
-        "windows.asdf: NRCA1: pers_time is 100 s, but persistence_time 50 s"
+def test_windows_of_another_duration_become_as_long_as_this_exposures(tmp_path: Path) -> None:
+    path = hand_over(tmp_path)  # saturated at 40 s
+    groups = ramp_of([[0, 0, 0, 0]], EXPSTART=40588.0 + 55 / 86400)  # which end at 65, 75, … s
+    assert flagged(groups, persistence_time=40, persistence_array_file=path) == [[1, 1, 0, 0]]
+    assert flagged(groups, persistence_time=60, persistence_array_file=path) == [[1, 1, 1, 1]]
+
+
+def field(x: int, y: int, nx: int, ny: int, at: tuple[int, int] | None = None, after: float = 0.0) -> Ramp:
+    """One integration of one group, `after` seconds; the detector pixel `at` is saturated."""
+    corner = {"SUBSTRT1": x + 1, "SUBSTRT2": y + 1}
+    start = 40588.0 + after / 86400
+    ramp = make_ramp(np.zeros((1, 1, ny, nx)), **{**KEYWORDS, **corner, "EXPSTART": start})
+    if at is not None:
+        ramp.groupdq[0, 0, at[1] - y, at[0] - x] = SATURATED
+    return ramp
+
+
+def lit(ramp: Ramp, before: Path, after: Path) -> list[list[int]]:
+    """Array pixels, as x and y, that are flagged."""
+    ramp = persistence(
+        ramp, persistence_time=100, persistence_array_file=str(before), save_persistence=str(after)
     )
-    assert "NRCA1: subarray (x, y, nx, ny) is [100, 200, 1, 1], but the exposure's [99," in refusal(
-        path, SUBSTRT1=100
-    )
+    return np.argwhere(ramp.groupdq[0, 0] & PERSISTENCE)[:, ::-1].tolist()
+
+
+def test_windows_are_handed_from_subarray_to_subarray_by_pixels_of_the_detector(tmp_path: Path) -> None:
+    """The second exposure reads only one of the two pixels that have windows; the third reads both."""
+    files = [tmp_path / f"{n}.asdf" for n in range(4)]
+    persistence(field(0, 0, 64, 64, at=(30, 20)), persistence_time=100, save_persistence=str(files[0]))
+    assert lit(field(10, 10, 16, 16, at=(12, 14), after=20), files[0], files[1]) == [[2, 4]]
+    with asdf.open(files[1]) as file:
+        entry = file["NRCA1"]
+        assert (entry["rows"].tolist(), entry["cols"].tolist()) == ([4], [2])
+        assert (entry["elsewhere"]["rows"].tolist(), entry["elsewhere"]["cols"].tolist()) == ([20], [30])
+    assert lit(field(8, 8, 32, 32, after=40), files[1], files[2]) == [[4, 6], [22, 12]]
+    assert lit(field(0, 0, 64, 64, after=105), files[2], files[3]) == [
+        [12, 14]
+    ]  # the other is over, at 110 s
+    with asdf.open(files[3]) as file:
+        assert "elsewhere" not in file["NRCA1"]
+
+
+def test_what_is_elsewhere_is_over_in_time_too(tmp_path: Path) -> None:
+    first, second = tmp_path / "1.asdf", tmp_path / "2.asdf"
+    persistence(field(0, 0, 64, 64, at=(30, 20)), persistence_time=100, save_persistence=str(first))
+    assert any_open(first)
+    assert lit(field(0, 0, 8, 8, after=300), first, second) == []
+    assert not any_open(second)
+
+
+def test_stripes_hand_on_by_the_lines_that_they_have_read(tmp_path: Path) -> None:
+    """Lines 0 and 1 are reference pixels, then 4 and 5 of a stripe, by the pattern."""
+    pattern = {"MSTR_RD1": 2, "MSTR_SK1": 2, "MSTR_RD2": 2, "MSTR_SK2": 0, "FASTAXIS": 1, "SLOWAXIS": 2}
+    first, second, third = (tmp_path / f"{n}.asdf" for n in range(3))
+    persistence(field(0, 0, 8, 16, at=(3, 5)), persistence_time=100, save_persistence=str(first))
+    ramp = field(0, 0, 8, 4, after=20)
+    ramp.header.update(pattern)
+    assert lit(ramp, first, second) == [[3, 3]]
+    assert lit(field(0, 0, 8, 16, after=40), second, third) == [[3, 5]]
+
+
+def test_segments_begin_as_their_own_rows_of_int_times_say() -> None:
+    ramp = ramp_of(np.zeros((1, 1)), INTSTART=2)
+    names = [("integration_number", "i4"), ("int_start_MJD_UTC", "f8")]
+    ramp.int_times = np.array([(1, 40588.0), (2, 40589.0)], names)  # type: ignore[assignment]
+    assert [t.tolist() for t in group_times(ramp)] == [[2 * START + 10]]
+    ramp.int_times = ramp.int_times[1:]  # type: ignore[index]
+    assert [t.tolist() for t in group_times(ramp)] == [[2 * START + 10]]
 
 
 @pytest.mark.parametrize(
