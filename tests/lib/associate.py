@@ -26,7 +26,7 @@ def associate(calibrated: Iterable[Path]) -> list[Path]:
 def pair(calibrated: Iterable[Path]) -> list[Path]:
     """Write an association of the two images of wavefront sensing, beside them; its file."""
     first, second = sorted(calibrated)
-    key = level3_key(read_header(first))
+    key = level3_key({**read_header(first), "VISITYPE": ""})  # a visit of wavefront sensing has none
     assert key is not None
     asn = make_asn(key, [first.name, second.name])
     (product,) = asn.products
