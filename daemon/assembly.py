@@ -1,8 +1,9 @@
 """Associations as they grow: who belongs to them, and what work is to be done when they go on.
 
 Those that headers tell of collect their members. Those of an association file or a pool are
-listed: they wait for just their members, and the stages of a program that has a pool are associated
-by nothing else.
+listed: they wait for just their members, whatever their parts (backgrounds, imprints, direct images and
+their catalogues), and the stages of a program that has a pool are associated by nothing else. What is
+listed for a pipeline that this version does not have is held, and goes on in a version that has it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,9 @@ import msgspec
 from calwebbd.daemon import programs
 from calwebbd.daemon.intake import Seen
 from calwebbd.daemon.records import Known, Records
-from calwebbd.daemon.route import STAGES, estimate_disk_mb, member_name, stage_of
+from calwebbd.daemon.route import STAGES, estimate_disk_mb, lacking, member_name, stage_of
 from calwebbd.daemon.terms import Terms
-from calwebbd.daemon.work import Input, Work, encode
+from calwebbd.daemon.work import Input, Work, encode, work_of
 from calwebbd.queues.groups import Group
 from calwebbd.queues.store import Store
 from calwebbd.stages.associations import (
@@ -29,7 +30,7 @@ from calwebbd.stages.associations import (
     numbered,
     target_of,
 )
-from calwebbd.stages.exptypes import PIPELINES
+from calwebbd.stages.names import split_suffix
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -84,7 +85,7 @@ class Assembly:
     def _list(self, seen: Seen, asn: Association, now: float) -> None:
         """A dropped-in association: its members, and no others, make its products."""
         known = seen.known
-        if asn.pipeline not in PIPELINES or STAGES[asn.pipeline] == 1:
+        if STAGES.get(asn.pipeline, 1) == 1:
             reason = f"asn_type is {asn.asn_type!r}: no pipeline of this version makes its products"
             self.records.quarantine(known.path, seen.stamp, reason, now)
             return
@@ -114,6 +115,25 @@ class Assembly:
                 found = self.records.named(name)
                 if found is not None:
                     self.store.satisfy(group, name, encode(Input(found.path, found.sha256)), now)
+            if reason := lacking(asn.pipeline):
+                self.store.explain(group, reason)
+                self.records.note(source.path, reason)
+            self._instead(group, now)
+
+    def _instead(self, group: str, now: float) -> None:
+        """What would make the same product of its science alone need not be done first."""
+        for job in self.store.ready_for(group):
+            if work_of(job.payload).asn is None and self.store.is_open(group):
+                self.store.withdraw(job.id, "an association makes its product, with the other members", now)
+
+    def _coming(self, group: Group, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether a member that is awaited is being made, or what it is to be made of is."""
+        roots = {split_suffix(member.name)[0] for member in group.awaited}
+        subjects = {f"{pipeline}:{root}" for pipeline in STAGES for root in roots}
+        if self.store.unfinished(subjects):
+            return True
+        makers = (self.store.is_open(name) for name in sorted(subjects - seen))
+        return any(self._coming(maker, seen | subjects) for maker in makers if maker)
 
     def _work_of(self, group: Group, key: programs.Key | None) -> Work:
         if key is None:
@@ -146,7 +166,9 @@ class Assembly:
         return msgspec.structs.replace(work, **changes)
 
     def has_science(self, group: Group) -> bool:
-        """Whether what a listed group is made for is there."""
+        """Whether what a group is made for is there."""
+        if not group.listed:
+            return True
         listed = msgspec.json.decode(group.payload, type=Listed, dec_hook=_path)
         return any(listed.roles[member.name] == "science" for member in group.satisfied)
 
@@ -180,6 +202,15 @@ class Assembly:
         """Whether nothing more authoritative tells of the program's associations."""
         return self.terms.level3 and self.records.setting(f"pool {key.program}") is None
 
+    def _facts(self, group: Group) -> dict[str, Any]:
+        """The header by which rules of the site know what a group makes."""
+        if group.listed:
+            listed = msgspec.json.decode(group.payload, type=Listed, dec_hook=_path)
+            science = (name for name, role in listed.roles.items() if role == "science")
+            return self._header(next(science, ""))
+        facts = next((member.facts for member in group.members if member.facts), "{}")
+        return dict(msgspec.json.decode(facts))
+
     def _header(self, name: str) -> dict[str, Any]:
         found = self.records.named(name)
         return found.header if found else {}
@@ -195,6 +226,7 @@ class Assembly:
             header=header,
             steps=self.terms.steps,
             rules=self.terms.rules_for(header),
+            priority=self.terms.priority_for(header),
             quicklook=self.terms.quicklook,
             sidecars=self.terms.sidecars,
             again=all(source.again for source in inputs),

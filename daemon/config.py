@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -17,6 +17,8 @@ Count: TypeAlias = Annotated[int, Meta(ge=1, le=10**9)]
 Instrument: TypeAlias = Annotated[str, Meta(pattern="^(?i:nircam|nirspec|niriss|miri|fgs)$")]
 #: parameters by step, under their official names
 Steps: TypeAlias = dict[str, dict[str, Any]]
+#: catalogued like a keyword: the folder from which an exposure came, and so all that is made of it
+FOLDER = "FOLDER"
 
 
 class ConfigError(Exception):
@@ -65,18 +67,27 @@ class Rule(Section, frozen=True):
     """What differs for some exposures, of each list for all if it is empty.
 
     name : the origin of its parameters in the records; steps : over those of the site
+    folders : their files came from there, or from a folder below
+    priority : of new data, before others, or behind if it is negative; 0 is usual
+    partial : whether and when associations are made without those that are missing
     """
 
     name: Annotated[str, Meta(min_length=1)]
     programs: tuple[str, ...] = ()
     exp_types: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
+    priority: Annotated[int, Meta(ge=-9, le=9)] | None = None
+    partial: Partial | None = None
     steps: Steps = {}
 
     def concerns(self, header: Mapping[str, Any]) -> bool:
         """Whether it is for exposures with this header."""
         program, kind = str(header.get("PROGRAM", "")), str(header.get("EXP_TYPE", ""))
-        return (not self.programs or program.zfill(5) in {p.zfill(5) for p in self.programs}) and (
-            not self.exp_types or kind.upper() in {e.upper() for e in self.exp_types}
+        came = Path(str(header.get(FOLDER, "")))
+        return (
+            (not self.programs or program.zfill(5) in {p.zfill(5) for p in self.programs})
+            and (not self.exp_types or kind.upper() in {e.upper() for e in self.exp_types})
+            and (not self.folders or any(came.is_relative_to(folder) for folder in self.folders))
         )
 
 
@@ -289,7 +300,11 @@ def _explain(message: str, table: Any) -> str:
 def _absolute(config: Config, base: Path) -> Config:
     replace = msgspec.structs.replace
     folders = config.folders
-    watch = tuple(_resolve(base, folder) for folder in folders.watch)
+
+    def resolved(paths: Iterable[Path]) -> tuple[Path, ...]:
+        return tuple(_resolve(base, path) for path in paths)
+
+    watch = resolved(folders.watch)
     output, state = _resolve(base, folders.output), _resolve(base, folders.state)
     scheduler = config.workers.scheduler
     if scheduler and "://" not in scheduler:
@@ -302,6 +317,7 @@ def _absolute(config: Config, base: Path) -> Config:
         backup=replace(config.backup, folder=config.backup.folder and _resolve(base, config.backup.folder)),
         web=replace(config.web, token_file=config.web.token_file and _resolve(base, config.web.token_file)),
         log=replace(config.log, file=config.log.file and _resolve(base, config.log.file)),
+        rules=tuple(replace(rule, folders=resolved(rule.folders)) for rule in config.rules),
         roots=tuple(replace(root, path=_resolve(base, root.path)) for root in config.roots),
     )
 

@@ -15,7 +15,7 @@ from calwebbd.daemon.assembly import value_of
 from calwebbd.daemon.contexts.epochs import Epochs
 from calwebbd.daemon.intake import Refused, Seen
 from calwebbd.daemon.records import Known, Records, stamp
-from calwebbd.daemon.route import follow, member_name
+from calwebbd.daemon.route import follow, lacking, member_name, to_be_held
 from calwebbd.daemon.terms import Terms
 from calwebbd.daemon.timeorder import TimeOrder
 from calwebbd.daemon.work import HANDED, Input, Result, Work, encode, work_of
@@ -23,6 +23,7 @@ from calwebbd.queues.groups import Group, Verdict, judge
 from calwebbd.queues.job import Job, State
 from calwebbd.queues.retry import Failure
 from calwebbd.queues.store import Store
+from calwebbd.stages.names import split_suffix
 
 
 class Dispatch(TimeOrder):
@@ -132,11 +133,8 @@ class Dispatch(TimeOrder):
     def assemble(self, now: float, *, hurry: bool = False) -> bool:
         """Fire the groups, and let the exposures go on, whose time has come; says whether there was any."""
         fired = self._clocks(now, hurry=hurry)
-        for group in self.store.open_groups():
-            key = programs.key_of(group)
-            verdict = judge(group, self.terms.clocks_of(group.name), now, hurry=hurry)
-            if key and not hurry and self.records.unfinished(key.program, key.pipeline):
-                verdict = Verdict(False, "others of its program are being made")
+        for group in self.store.open_groups(to_be_held()):
+            verdict = self._judge(group, now, hurry=hurry)
             if not verdict.fire:
                 self.store.explain(group.name, verdict.reason)
                 continue
@@ -149,6 +147,21 @@ class Dispatch(TimeOrder):
                 self._fire(group, verdict.reason, now, context)
             fired = True
         return fired
+
+    def _judge(self, group: Group, now: float, *, hurry: bool) -> Verdict:
+        """Of its clocks; but not while somebody is on the way, and not without what it is made for."""
+        key = programs.key_of(group)
+        header = self._facts(group) if self.terms.rules else {}
+        verdict = judge(group, self.terms.clocks_of(group.name, header), now, hurry=hurry)
+        if not verdict.fire:
+            return verdict
+        if key and not hurry and self.records.unfinished(key.program, key.pipeline):
+            return Verdict(False, "others of its program are being made")
+        if self._coming(group):
+            return Verdict(False, f"{verdict.reason}; others are being made")
+        if not self.has_science(group):
+            return Verdict(False, f"{verdict.reason}; without its science nothing is made")
+        return verdict
 
     def _fire(self, group: Group, reason: str, now: float, context: str = "") -> None:
         """context : that of the members, if it is not that in force."""
@@ -165,11 +178,13 @@ class Dispatch(TimeOrder):
         group = self.store.group(name)
         if not group.satisfied:
             return "none of its members is there"
-        if group.listed and not self.has_science(group):
+        if not self.has_science(group):
             return "its science is not there"
+        if reason := lacking(group.name.partition(":")[0]):
+            return reason
         with self.store.transaction():
-            lacking = ", ".join(member.name for member in group.members if member.value is None)
-            self._fire(group, f"released by an operator without {lacking or 'waiting'}", now)
+            without = ", ".join(member.name for member in group.members if member.value is None)
+            self._fire(group, f"released by an operator without {without or 'waiting'}", now)
         return ""
 
     def redo(self, number: int, now: float, *, live: bool, reason: str) -> None:
@@ -188,6 +203,7 @@ class Dispatch(TimeOrder):
             code=terms.code,
             steps=terms.steps,
             rules=terms.rules_for(old.header),
+            priority=terms.priority_for(old.header),
             again=not live,
             chained=old.pipeline == "detector1" and terms.chained(old.header),
         )
@@ -237,10 +253,10 @@ class Dispatch(TimeOrder):
             self._lament(job, work, Failure.INPUT, job.reason, now)
 
     def _lament(self, job: Job, work: Work, failure: Failure | None, reason: str, now: float) -> None:
-        """Groups need not wait for what a dead job was to make; wrong input is quarantined."""
-        member = f"{work.subject}_cal.fits"
-        for group in self.store.awaiting(member):
-            self.store.give_up(group, member, reason)
+        """No group need wait for what a dead job was to make, or what of that; wrong input is quarantined."""
+        for group, member in self.store.awaited(f"{work.subject}_"):
+            if split_suffix(member)[0] == work.subject:
+                self.store.give_up(group, member, reason)
         if failure is Failure.INPUT and work.asn is None:
             path = work.inputs[0].path
             self.records.quarantine(path, stamp(path) or "", f"{work.pipeline}: {reason}", now, known=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calwebbd.daemon import manifest
+from calwebbd.daemon.config import FOLDER
 from calwebbd.daemon.records import Known, stamp
 from calwebbd.daemon.route import POOL, keep
 from calwebbd.stages.associations import Association, load_asn
@@ -74,7 +75,7 @@ def examine(path: Path, before: str, verify: Verify) -> Seen | Refused | None:
         return None
     known = Known(path, sha256, "asn" if asn else "pool" if pool is not None else "manifest", {})
     if facts is not None:
-        known = Known(path, sha256, facts.kind, keep(facts.header))
+        known = Known(path, sha256, facts.kind, keep(facts.header) | {FOLDER: str(path.parent)})
     return Seen(known, before, found.st_size, asn, found.st_ctime, awaited, pool)
 
 

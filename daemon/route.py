@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from calwebbd.stages import exptypes
 from calwebbd.stages.associations import GroupKey, level3_key
 from calwebbd.stages.associations.pool import KEYWORDS as ASSOCIATING
 from calwebbd.stages.associations.pool import LOGICALS
@@ -13,7 +14,11 @@ from calwebbd.stages.memory import disk_mb, peak_mb
 from calwebbd.stages.names import KEYWORDS as NAMING
 from calwebbd.stages.names import split_suffix
 
-STAGES = {"guider": 1, "dark": 1, "detector1": 1, "image2": 2, "image3": 3, "wfs-image3": 3}
+STAGES = {
+    **dict.fromkeys(("guider", "dark", "detector1"), 1),
+    **dict.fromkeys(("image2", "spec2"), 2),
+    **dict.fromkeys(("image3", "wfs-image3", "spec3", "tso3", "coron3", "ami3"), 3),
+}
 
 _ASKED_FOR = """
 CORONMSK DATE-OBS EXPCOUNT EXPEND EXPSTART INTEND INTSTART LAMPMODE NEXPOSUR NOUTPUTS READPATT
@@ -83,6 +88,17 @@ def estimate_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
 def estimate_disk_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
     """Room on the disk that a job needs, MB."""
     return disk_mb(stage_of(pipeline), headers)
+
+
+def lacking(pipeline: str) -> str:
+    """Why this version cannot make what a pipeline makes; empty if it can."""
+    known_only = pipeline in STAGES and pipeline not in exptypes.PIPELINES
+    return f"calwebb_{pipeline} is not available in this version" if known_only else ""
+
+
+def to_be_held() -> frozenset[str]:
+    """Pipelines whose associations are gathered, and go on when a version can make them."""
+    return frozenset(filter(lacking, STAGES))
 
 
 def stage_of(pipeline: str) -> int:

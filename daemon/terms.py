@@ -1,6 +1,6 @@
 """What all jobs have in common, as the configuration says."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,24 @@ class Terms:
     persistence: Persistence = field(default_factory=Persistence)
     estimate: Callable[[str, Sequence[Mapping[str, Any]]], int] = estimate_mb
 
-    def clocks_of(self, group: str) -> Clocks:
-        """Of a group by its name, which begins with its type."""
-        kind = self.partial.get(group.partition(":")[0], Partial.QUIET)
-        return replace(self.clocks, partial=kind)
+    def clocks_of(self, group: str, header: Mapping[str, Any]) -> Clocks:
+        """Of a group by its name, which begins with its type, and by what is known of its members."""
+        partial = self.partial.get(group.partition(":")[0])
+        for rule in self._concerning(header):
+            partial = rule.partial or partial
+        return replace(self.clocks, partial=partial)
+
+    def priority_for(self, header: Mapping[str, Any]) -> int:
+        """That of the last rule for such exposures that has one; 0 is usual."""
+        found = [rule.priority for rule in self._concerning(header) if rule.priority is not None]
+        return found[-1] if found else 0
+
+    def _concerning(self, header: Mapping[str, Any]) -> Iterator[Rule]:
+        return (rule for rule in self.rules if rule.concerns(header))
 
     def rules_for(self, header: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
         """Parameters that the site sets for such exposures, by the name of their rule."""
-        return {rule.name: rule.steps for rule in self.rules if rule.steps and rule.concerns(header)}
+        return {rule.name: rule.steps for rule in self._concerning(header) if rule.steps}
 
     def chained(self, header: Mapping[str, Any]) -> bool:
         """Whether such an exposure takes its turn among those of its detector, see daemon/timeorder.py."""

@@ -12,6 +12,8 @@ from calwebbd.queues.job import NewJob
 LIVE = 10
 #: the role, and the kind, of the file that an exposure hands on to the next of its detector
 HANDED = "persistence"
+#: by how much those of a rule's next priority are more urgent
+RANK = 20
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -32,6 +34,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     again : old data are done anew, which is less urgent than what has just come
     quicklook : whether pictures of the products are published with them
     sidecars : whether the record of how each was made is
+    priority : by the site's rules
     edition : tells work that is done once more from the same work done before; 0 at first
     chained : it takes its turn among the exposures of its detector, and hands on what it leaves
     """
@@ -51,6 +54,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     again: bool = False
     quicklook: bool = False
     sidecars: bool = False
+    priority: int = 0
     edition: int = 0
     chained: bool = False
 
@@ -58,6 +62,11 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     def handed(self) -> Input | None:
         """What the exposure before it has handed on."""
         return next((source for source in self.inputs if source.role == HANDED), None)
+
+    @property
+    def urgency(self) -> int:
+        """New data come first; of them, what is nearer to its end, for others may wait for it."""
+        return self.stage if self.again else self.stage + LIVE + RANK * self.priority
 
     @property
     def key(self) -> str:
@@ -76,12 +85,12 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.header.get("PROGRAM", ""))
 
     def job(self, mem_mb: int, *, disk_mb: int = 0, feeds: str = "", reason: str = "") -> NewJob:
-        """New data come first; of them, what is nearer to its end, for others may wait for it."""
+        """The work as the queue has it."""
         return NewJob(
             key=self.key,
             stage=self.pipeline,
             subject=f"{self.pipeline}:{self.subject}",
-            priority=self.stage + (0 if self.again else LIVE),
+            priority=self.urgency,
             share=self.program,
             mem_mb=mem_mb,
             disk_mb=disk_mb,

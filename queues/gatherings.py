@@ -81,12 +81,23 @@ class Gatherings(Database):
         """The place of a group, from 1, among all whose names begin with `prefix`: always the same."""
         return int(self._all("ordinal", name=group, prefix=prefix)[0]["n"])
 
-    def open_groups(self) -> list[Group]:
-        return [self._group(row) for row in self._all("open_groups")]
+    def open_groups(self, but: Iterable[str] = ()) -> list[Group]:
+        """Those that may fire; not those of these kinds, by which names begin."""
+        return [self._group(row) for row in self._all("open_groups", but=json.dumps(sorted(but)))]
 
     def awaiting(self, member: str) -> list[str]:
         """Names of the groups which know a member of this name."""
         return [row["gathering"] for row in self._all("awaiting", name=member)]
+
+    def awaited(self, prefix: str) -> list[tuple[str, str]]:
+        """Groups, and their members without a value whose names begin so."""
+        rows = self._all("awaited", prefix=prefix, beyond=prefix[:-1] + chr(ord(prefix[-1]) + 1))
+        return [(row["gathering"], row["name"]) for row in rows]
+
+    def is_open(self, name: str) -> Group | None:
+        """The group of this name, unless it has fired or there is none."""
+        row = self._one("group", name=name)
+        return self._group(row) if row is not None and row["state"] == "open" else None
 
     def _group(self, row: Row) -> Group:
         members = tuple(_member(m) for m in self._all("members", name=row["name"]))

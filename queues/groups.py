@@ -1,12 +1,13 @@
 """Groups: when a set of members is complete enough to go on.
 
 A group knows its members by name; a member is satisfied when it has a value. A
-*listed* group has its members from an authority and waits for all of them. Any other
-*collects* whoever belongs to it. When it is said to be complete it goes on after a short
-hold, in which an unannounced member may still join. Otherwise nobody can prove that no
-more will come: it goes on, and says what it lacks, when it has been quiet for long, or
-when the hard clock ends the wait of a group that is never quiet. No clock runs while a
-job that feeds the group is still ours to do: we never time out on our own backlog.
+*listed* group has its members from an authority and waits for all of them, unless it is
+allowed to go on without. Any other *collects* whoever belongs to it. When it is said to be
+complete it goes on after a short hold, in which an unannounced member may still join.
+Otherwise nobody can prove that no more will come: it goes on, and says what it lacks, when
+it has been quiet for long, or when the hard clock ends the wait of a group that is never
+quiet. No clock runs while a job that feeds the group is still ours to do: we never time out
+on our own backlog.
 """
 
 from dataclasses import dataclass
@@ -45,6 +46,10 @@ class Group:
     members: tuple[Member, ...]
 
     @property
+    def awaited(self) -> tuple[Member, ...]:
+        return tuple(m for m in self.members if m.value is None and m.failed is None)
+
+    @property
     def satisfied(self) -> tuple[Member, ...]:
         return tuple(m for m in self.members if m.value is not None)
 
@@ -61,13 +66,14 @@ class Partial(StrEnum):
 class Clocks:
     """hold_s : of a complete group, since its last change
     quiet_s, hard_s : of another, since its last change and since it was opened: whichever ends first
-    partial : when a group may go on without those that are missing
+    partial : when a group may go on without those that are missing; None: a collecting one after the
+        quiet clock, a listed one never
     """
 
     hold_s: float
     quiet_s: float
     hard_s: float
-    partial: Partial = Partial.QUIET
+    partial: Partial | None = None
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,10 @@ class Verdict:
 def judge(group: Group, clocks: Clocks, now: float, *, hurry: bool = False) -> Verdict:
     """Whether the group shall fire, and why or why not.
 
-    hurry : nothing else is left to do, so the clocks of a collecting group are over
+    hurry : nothing else is left to do, so the clocks are over
     """
     have = len(group.satisfied)
-    waiting = [m.name for m in group.members if m.value is None and m.failed is None]
+    waiting = [m.name for m in group.awaited]
     failed = [m.name for m in group.members if m.failed is not None]
     count = f"{have} of {len(group.members)} members are there"
     if not have:
@@ -94,13 +100,17 @@ def judge(group: Group, clocks: Clocks, now: float, *, hurry: bool = False) -> V
         return Verdict(False, f"{count}, others are being made")
     if group.listed:
         lacking = ", ".join(waiting + failed)
-        return Verdict(not lacking, f"{count}, lacks {lacking}" if lacking else count)
-    complete = group.complete and not waiting
-    if complete:
+        if not lacking:
+            return Verdict(True, count)
+        count += f", lacks {lacking}"
+        if clocks.partial in (None, Partial.NEVER):
+            return Verdict(False, count)
+    elif group.complete and not waiting:
         return _when(group.changed_at + clocks.hold_s, now, hurry, count, "it is held")
-    count += f"; {group.missing or 'waits for ' + ', '.join(waiting)}"
-    if clocks.partial is Partial.NEVER:
-        return Verdict(False, f"{count}; it is never made in part")
+    else:
+        count += f"; {group.missing or 'waits for ' + ', '.join(waiting)}"
+        if clocks.partial is Partial.NEVER:
+            return Verdict(False, f"{count}; it is never made in part")
     quiet, hard = group.changed_at + clocks.quiet_s, group.opened_at + clocks.hard_s
     if clocks.partial is Partial.HARD or hard < quiet:
         return _when(hard, now, hurry, count, "the hard clock runs")

@@ -62,7 +62,8 @@ UPDATE gathering SET reason = :reason WHERE name = :name AND reason != :reason
 -- Those that may fire, and whether our own backlog still holds one of their members.
 SELECT *, EXISTS (SELECT 1 FROM job WHERE feeds = gathering.name AND feeds != ''
                   AND state IN ('ready', 'running', 'publishing')) AS busy
-FROM gathering WHERE state = 'open' ORDER BY opened_at, name
+FROM gathering WHERE state = 'open'
+AND substr(name, 1, instr(name, ':') - 1) NOT IN (SELECT value FROM json_each(:but)) ORDER BY opened_at, name
 
 -- name: group
 -- One group, open or fired.
@@ -81,3 +82,8 @@ SELECT * FROM member WHERE gathering = :name ORDER BY name
 -- name: awaiting
 -- Groups that know a member of this name.
 SELECT gathering FROM member WHERE name = :name ORDER BY gathering
+
+-- name: awaited
+-- Members that have not come, by how their names begin.
+SELECT gathering, name FROM member
+WHERE name >= :prefix AND name < :beyond AND value IS NULL ORDER BY gathering, name

@@ -35,6 +35,19 @@ ON CONFLICT (key) DO NOTHING RETURNING id
 UPDATE job SET state = 'superseded', reason = 'a newer job makes the same', changed_at = :now
 WHERE subject = :subject AND state = 'ready' AND id < :id
 
+-- name: unfinished
+-- Whether any of these is still to be made.
+SELECT 1 FROM job WHERE subject IN (SELECT value FROM json_each(:subjects))
+AND state IN ('ready', 'running', 'publishing') LIMIT 1
+
+-- name: ready_for
+-- What would make it.
+SELECT * FROM job WHERE subject = :subject AND state = 'ready' ORDER BY id
+
+-- name: withdraw
+-- Its product will be made otherwise.
+UPDATE job SET state = 'superseded', reason = :reason, changed_at = :now WHERE id = :id AND state = 'ready'
+
 -- name: wake
 -- Those whose time has come stand in line again.
 UPDATE job SET due = 1 WHERE state = 'ready' AND due = 0 AND held = 0 AND not_before <= :now

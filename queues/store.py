@@ -9,7 +9,8 @@ has meanwhile been given to another. A job is computed, then PUBLISHING with its
 written down, then DONE: a crash between any two of these is mended by reading the row.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 
 from calwebbd.queues.database import Row, connect
@@ -114,6 +115,19 @@ class Store(Stages, Gatherings, Holds):
                 asked = {"mem_mb": then.mem_mb, "rung": then.rung, "stretch": then.stretch}
                 self._mine("give_back", job, now=now, not_before=now + then.delay, **asked, **told)
             return self.get(job.id)
+
+    def unfinished(self, subjects: Iterable[str]) -> bool:
+        """Whether a job for any of these subjects is still to be done."""
+        return self._one("unfinished", subjects=json.dumps(list(subjects))) is not None
+
+    def ready_for(self, subject: str) -> list[Job]:
+        """READY jobs that make this."""
+        return [_job(row) for row in self._all("ready_for", subject=subject)]
+
+    def withdraw(self, job_id: int, reason: str, now: float) -> bool:
+        """A READY job need not be done, for its product will be made otherwise; False if it is not READY."""
+        with self.transaction():
+            return self._do("withdraw", id=job_id, reason=reason, now=now) == 1
 
     def leased(self, state: State) -> list[Job]:
         """All jobs in hand that are RUNNING, or that are PUBLISHING."""

@@ -4,7 +4,7 @@ import json
 
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
 from calwebbd.daemon.heartbeat import NAME as HEARTBEAT
-from calwebbd.daemon.route import member_name
+from calwebbd.stages.names import split_suffix
 
 
 class Files(Reader):
@@ -61,7 +61,7 @@ class Files(Reader):
             "sha256": best["sha256"],
             "origin": best["origin"],
             "jobs": jobs,
-            "associations": self._all("groups_of", name=member_name(best["name"])),
+            "associations": self._groups_with(split_suffix(best["name"])[0]),
             "products": self._all("descendants", entity=best["sha256"]),
         }
 

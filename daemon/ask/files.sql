@@ -69,9 +69,3 @@ WITH RECURSIVE made (id) AS (
     UNION SELECT derived.entity FROM derived JOIN made ON derived.source = made.id)
 SELECT file.path, entity.kind FROM made JOIN entity ON entity.id = made.id AND entity.kind != 'provenance'
 JOIN file ON file.entity = made.id ORDER BY file.path
-
--- name: groups_of
--- Associations which a file of this name belongs to.
-SELECT gathering.name, gathering.state, gathering.reason FROM member
-JOIN gathering ON gathering.name = member.gathering
-WHERE member.name = :name ORDER BY gathering.name

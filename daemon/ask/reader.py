@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from calwebbd.queues.sql import statements
+from calwebbd.stages.names import split_suffix
 
 _HERE = Path(__file__).parent
 _SQL = {
@@ -29,6 +30,12 @@ class Reader:
 
     def _setting(self, name: str) -> str | None:
         return next((row["value"] for row in self._all("settings") if row["name"] == name), None)
+
+    def _groups_with(self, root: str) -> list[Answer]:
+        """Associations with a file of this exposure or product among their members."""
+        rows = self._all("groups_with", prefix=f"{root}_", beyond=f"{root}`")
+        found = {row["name"]: row for row in rows if split_suffix(row.pop("member"))[0] == root}
+        return list(found.values())
 
     def _find(self, file: str) -> list[Answer]:
         """Catalogued files of this path, or else of this name; the best first. Raises Unknown."""

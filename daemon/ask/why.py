@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
-from calwebbd.daemon.route import STAGES, member_name
+from calwebbd.daemon.route import STAGES
 from calwebbd.stages.names import split_suffix
 
 #: what an answer begins with, the first that holds
@@ -70,10 +70,10 @@ class Why(Reader):
         return ""
 
     def _groups(self, name: str, root: str) -> list[Answer]:
-        """Associations of this name, and those which the file belongs to, with their members."""
+        """Associations of this name, and those of files of this exposure or product, with their members."""
         names = [f"{pipeline}:{root}" for pipeline in STAGES] + [name]
         rows = [row for each in names for row in self._all("group_named", name=each)]
-        rows += self._all("groups_of", name=member_name(name))
+        rows += self._groups_with(root)
         found = {row["name"]: row for row in rows}
         for row in found.values():
             row["members"] = self._all("members_of", name=row["name"])

@@ -29,6 +29,12 @@ SELECT name, reason FROM left_out WHERE activity = (
 -- An association by its name.
 SELECT name, state, reason, version, opened_at, changed_at FROM gathering WHERE name = :name
 
+-- name: groups_with
+-- Associations with members whose names begin so; a backquote comes after the underscore.
+SELECT DISTINCT gathering.name, state, reason, version, opened_at, changed_at, member.name AS member
+FROM member JOIN gathering ON gathering.name = member.gathering
+WHERE member.name >= :prefix AND member.name < :beyond ORDER BY gathering.name
+
 -- name: members_of
 -- Who is there, who is awaited, who will not come.
 SELECT name, value IS NOT NULL AS present, failed FROM member WHERE gathering = :name ORDER BY name

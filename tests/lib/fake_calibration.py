@@ -1,8 +1,9 @@
 """Exposures of a few bytes and pipelines that copy them: what the service sees of calibration.
 
 A fake exposure is JSON, its header and some text. The header's DO says what shall happen
-to it in `calibrate`, its AT in which pipeline. It SATURATES pixels, by their names, which stay so for
-PERSISTS seconds after its EXPEND; those that were so when it began are told of in its rates.
+to it in `calibrate`, its AT in which pipeline, its ALSO which further products each makes. It SATURATES
+pixels, by their names, which stay so for PERSISTS seconds after its EXPEND; those that were so when it
+began are told of in its rates.
 """
 
 import errno
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from calwebbd.stages.associations import load_asn
+from calwebbd.stages.associations import Member, load_asn
 from calwebbd.stages.errors import Incomplete, InputError, ReferenceMissing
 from calwebbd.stages.names import split_suffix
 from calwebbd.stages.verify import Facts
@@ -118,13 +119,13 @@ def calibrate(
 ) -> list[Outcome]:
     """Say what was done to which data, in the product and its name."""
     report("copy", "start")
-    usual = {"detector1": ("rate", "rateints"), "image2": ("cal",), "image3": ("i2d",)}
+    usual = {"detector1": ("rate", "rateints"), "image2": ("cal",), "image3": ("i2d",), "spec2": ("x1d",)}
     suffixes = usual.get(pipeline, (pipeline,))
     left_out: list[LeftOut] = []
     if file.suffix == ".json":
         asn = load_asn(file)
         (product,) = asn.products
-        members = {member.expname: read(file.parent / member.expname) for member in product.members}
+        members = {member.expname: _part(file.parent, member) for member in product.members}
         astray = [name for name, each in members.items() if each["header"].get("DO") == "astray"]
         left_out += [LeftOut(name, "its pointing is wrong") for name in astray]
         parts = [each for name, each in members.items() if name not in astray]
@@ -139,7 +140,7 @@ def calibrate(
         time.sleep(seconds)
     lit = _persistence(header, given, left) if left else ""
     products = []
-    for suffix in suffixes:
+    for suffix in (*suffixes, *header.get("ALSO", {}).get(pipeline, ())):
         path = output_dir / f"{root}_{suffix}.fits"
         data = f"{suffix}({'+'.join(part['data'] for part in parts)}{lit})"
         path.write_text(json.dumps({"header": header, "data": data}) + "\nEND")
@@ -170,6 +171,13 @@ def _persistence(header: Mapping[str, Any], given: Path | None, left: Path) -> s
     if still := {pixel: at for pixel, at in sorted(until.items()) if at > end}:
         left.write_text(json.dumps(still))
     return f" lit {''.join(lit)}" if lit else ""
+
+
+def _part(folder: Path, member: Member) -> dict[str, Any]:
+    """A member; the data of one that is not science say which part it has."""
+    found = read(folder / member.expname)
+    part = "" if member.exptype == "science" else f"{member.exptype}="
+    return found | {"data": part + found["data"]}
 
 
 def _suffer(what: str, file: Path) -> None:

@@ -3,7 +3,18 @@
 import fake_calibration as fake
 import pytest
 
-from calwebbd.daemon.route import KEYWORDS, STAGES, estimate_mb, follow, keep, member_name, wanted
+from calwebbd.daemon.route import (
+    KEYWORDS,
+    STAGES,
+    estimate_mb,
+    follow,
+    keep,
+    lacking,
+    member_name,
+    to_be_held,
+    wanted,
+)
+from calwebbd.stages import exptypes
 from calwebbd.stages.exptypes import PIPELINES
 
 HEADER = fake.HEADER
@@ -57,7 +68,15 @@ def test_the_catalogue_keeps_all_that_references_are_chosen_by() -> None:
 
 
 def test_every_pipeline_has_its_stage() -> None:
-    assert set(STAGES) == PIPELINES
+    assert set(STAGES) > PIPELINES
+    known = {name for pair in exptypes.SCIENCE.values() for name in pair}
+    assert set(STAGES) == known | PIPELINES
+
+
+def test_what_this_version_lacks_is_said() -> None:
+    assert lacking("spec2") == "calwebb_spec2 is not available in this version"
+    assert lacking("image2") == lacking("a plug-in's") == ""
+    assert to_be_held() == set(STAGES) - PIPELINES
 
 
 def test_memory_grows_with_samples_and_members() -> None:

@@ -43,6 +43,18 @@ def test_a_list_waits_for_ever_and_names_what_is_missing() -> None:
     assert (verdict.fire, verdict.reason) == (False, "1 of 2 members are there, lacks b")
 
 
+def test_a_list_goes_on_without_some_only_if_that_is_allowed() -> None:
+    part = group(member("a"), member("b", None), member("c", None, "bad"), listed=True)
+    quiet = dataclasses.replace(CLOCKS, partial=Partial.QUIET)
+    assert judge(part, quiet, 59.0).at == 60.0
+    verdict = judge(part, quiet, 60.0)
+    assert (verdict.fire, verdict.reason) == (True, "1 of 3 members are there, lacks b, c")
+    hard = dataclasses.replace(CLOCKS, partial=Partial.HARD)
+    assert judge(part, hard, 60.0).at == 100.0
+    never = dataclasses.replace(CLOCKS, partial=Partial.NEVER)
+    assert judge(part, never, 1e9, hurry=True).at is None
+
+
 def test_a_complete_group_is_held_for_a_moment_only() -> None:
     whole = group(member("a"), member("b"), complete=True)
     assert judge(whole, CLOCKS, 51.9).at == 52.0
