@@ -284,10 +284,11 @@ def test_an_association_of_stage_2_brings_a_background(config: Config) -> None:
     (incoming(config) / "jw01234-c1000_image2_00001_asn.json").write_text(json.dumps(asn))
     run_once(config)
     assert (
-        fake.read(config.folders.output / fake.name(1, suffix="cal"))["data"] == "cal(rate(light)+rate(sky))"
+        fake.read(config.folders.output / fake.name(1, suffix="cal"))["data"]
+        == "cal(rate(light)+background=rate(sky))"
     )
     assert fake.read(config.folders.output / fake.name(2, suffix="cal"))["data"] == "cal(rate(sky))"
-    assert fake.read(config.folders.output / MOSAIC)["data"] == "i2d(cal(rate(light)+rate(sky)))"
+    assert fake.read(config.folders.output / MOSAIC)["data"] == "i2d(cal(rate(light)+background=rate(sky)))"
 
 
 def test_an_association_that_comes_after_its_members_finds_them(config: Config) -> None:
@@ -456,7 +457,7 @@ def test_a_pool_is_authoritative_for_its_program(config: Config) -> None:
     fake.expose(incoming(config), 2, text="sky", OBSERVTN="002", BKGDTARG=True)
     run_once(config)
     cal = fake.read(config.folders.output / fake.name(1, suffix="cal"))["data"]
-    assert cal == "cal(rate(light)+rate(sky))"
+    assert cal == "cal(rate(light)+background=rate(sky))"
     mosaic = fake.read(config.folders.output / MOSAIC.replace("t001", "t005"))["data"]
     assert mosaic == f"i2d({cal})"
     with asking(config.folders.database) as ask:
