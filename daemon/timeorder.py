@@ -112,12 +112,12 @@ class TimeOrder(Assembly):
         if link is None:
             return
         left = next((known for known in made if known.kind == HANDED), None)
-        handed = None
+        flagged = any(step["name"] == "persistence" and step["status"] == "COMPLETE" for step in result.steps)
         if left is not None:
-            handed = encode(Input(left.path, left.sha256, HANDED, again=work.again))
-        elif any(step["name"] == "persistence" and step["status"] == "COMPLETE" for step in result.steps):
-            handed = ""
-        self.timeline.hand_on(link.exposure, handed)
+            handed: Input | None = Input(left.path, left.sha256, HANDED, again=work.again)
+        else:  # where the step does not run an exposure passes on what it was given
+            handed = None if flagged else work.handed
+        self.timeline.hand_on(link.exposure, encode(handed) if handed else "")
         self._consider(link, now)
         self._tell_next(link, now)
 
@@ -126,10 +126,11 @@ class TimeOrder(Assembly):
         handed, link = work.handed, self.timeline.link(work.subject)
         if handed is None or link is None or str(handed.path) not in reason:
             return
-        giver = self.timeline.link(split_suffix(handed.path.name)[0])
-        if giver and giver.handed and value_of(giver.handed, HANDED).sha256 == handed.sha256:
-            self.records.decide("service", "go on", link.exposure, reason, now)
-            self.timeline.hand_on(giver.exposure, None)
+        for giver in self.timeline.before(link):
+            found = _input(giver.handed or "")
+            if found and found.sha256 == handed.sha256:
+                self.timeline.hand_on(giver.exposure, None)
+                self.records.decide("service", "go on", link.exposure, reason, now)
         self._consider(link, now)
 
     def _not_made(self, work: Work, now: float) -> None:

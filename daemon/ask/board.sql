@@ -29,9 +29,13 @@ SELECT id, stage AS pipeline, subject, reason, created_at AS since FROM job
 WHERE stage = :stage AND state = 'ready' AND due = 1 ORDER BY boost DESC, priority DESC, turn, id LIMIT :n
 
 -- name: later
--- What is tried again, and when.
-SELECT id, stage AS pipeline, subject, attempt, reason, not_before AS due FROM job
-WHERE state = 'ready' AND due = 0 ORDER BY not_before LIMIT :n
+-- What is tried again, and when; what is held.
+SELECT * FROM (SELECT id, stage AS pipeline, subject, attempt, reason, not_before AS due FROM job
+               WHERE state = 'ready' AND due = 0 AND held = 0 ORDER BY not_before LIMIT :n)
+UNION ALL
+SELECT * FROM (SELECT id, stage AS pipeline, subject, attempt, reason, NULL AS due FROM job
+               WHERE state = 'ready' AND held = 1 ORDER BY id LIMIT :n)
+LIMIT :n
 
 -- name: oldest_ready
 -- What could have been begun since then.

@@ -66,7 +66,7 @@ class Why(Reader):
         for row in self._all("order_of", root=job["subject"].partition(":")[2]):
             if row["waits_for"]:
                 member = {"name": f"{row['waits_for']}_uncal.fits", "present": 0, "failed": None}
-                return f"{row['waits_for']} {self._state_of(member)}"
+                return self._state_of(member)
         return ""
 
     def _groups(self, name: str, root: str) -> list[Answer]:
@@ -125,7 +125,7 @@ def _of_jobs(jobs: list[Answer], paused: dict[str, str]) -> list[tuple[str, str]
         if job["reason"]:
             text += f": {job['reason']}"
         if job["predecessor"]:
-            text += f"; {job['predecessor']}"
+            text += f" ({job['predecessor']})"
         if tries > 1:
             reasons = dict.fromkeys(each["reason"] for each in job["attempts"] if each["reason"])
             text += f"; {tries} attempts" + (f", which failed: {'; '.join(reasons)}" if reasons else "")

@@ -337,3 +337,33 @@ def test_why_tells_what_an_association_waits_for_and_release_makes_it_without(
     assert say("release", "mine", "--why", "it is late")["released"] == "image3:mine"
     service(config).run(once=True)
     assert fake.read(config.folders.output / "mine_i2d.fits")["data"] == "i2d(cal(rate(light)))"
+
+
+def test_an_exposure_that_waits_for_its_predecessor_says_so_and_is_released(
+    config: Config, say: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "calwebbd.toml"
+    file.write_text(CONFIG + "[steps.persistence]\nskip = false\npersistence_time = 2000\n")
+    config = load(file)
+    service(config).run(once=True)
+    for exposure in (1, 2):
+        start = 60000.0 + exposure / 1000
+        expose(config, exposure, EXPSTART=start, EXPEND=start + 0.0005, SATURATES=str(exposure))
+    say("pause", "detector1")
+    service(config).run(once=True)
+    first, second = (fake.name(n).removesuffix("_uncal.fits") for n in (1, 2))
+    why = say("why", fake.name(2))
+    assert why["verdict"] == "waits"
+    told = f"waits for its predecessor {first} (is on its way: detector1 is ready)"
+    assert any(told in line for line in why["because"])
+    (held,) = say("status")["held"]
+    assert (held["subject"], held["reason"]) == (
+        f"detector1:{second}",
+        f"waits for its predecessor {first}",
+    )
+    assert say("release", fake.name(2))["released"] == second
+    assert say("status")["held"] == []
+    say("resume", "detector1")
+    service(config).run(once=True)
+    assert fake.read(config.folders.output / fake.name(2, suffix="rate"))["data"] == "rate(light lit 1)"
+    assert say("replay", fake.name(2, suffix="rate"))["verdict"] == "identical"

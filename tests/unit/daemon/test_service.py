@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fake_calibration as fake
+import msgspec
 import pytest
 
 from calwebbd.daemon import sidecar
@@ -475,3 +476,28 @@ def test_an_association_of_one_exposure_is_not_done_twice(config: Config) -> Non
     run_once(config)
     with asking(config.folders.database) as ask:
         assert ask.status()["jobs"]["image2"] == {"done": 1}
+
+
+def exposed(folder: Path, exposure: int, **header: Any) -> Path:
+    """Of 100 s, 200 s after the last in number."""
+    start = 60000.0 + exposure * 200 / 86400
+    return fake.expose(
+        folder, exposure, of=3, text=f"light{exposure}", EXPSTART=start, EXPEND=start + 100 / 86400, **header
+    )
+
+
+def test_a_late_exposure_has_what_it_lit_up_flagged_in_those_after_it_and_in_a_new_mosaic(
+    config: Config,
+) -> None:
+    steps = {"persistence": {"skip": False, "persistence_time": 2000}}
+    config = msgspec.structs.replace(config, steps=steps)
+    exposed(incoming(config), 3)
+    exposed(incoming(config), 2, SATURATES="b")
+    run_once(config)
+    mosaic = fake.read(config.folders.output / MOSAIC)
+    assert mosaic["data"] == "i2d(cal(rate(light2))+cal(rate(light3 lit b)))"
+    exposed(incoming(config), 1, SATURATES="a")
+    run_once(config)
+    mosaic = fake.read(config.folders.output / MOSAIC)
+    assert mosaic["data"] == "i2d(cal(rate(light1))+cal(rate(light2 lit a))+cal(rate(light3 lit ab)))"
+    assert run_once(config) == []

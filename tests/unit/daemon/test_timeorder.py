@@ -332,6 +332,19 @@ def test_an_announced_predecessor_is_waited_for_only_so_long(new: Callable[..., 
     assert decision["why"] == f"without its predecessor {root(1)}, which has not come"
 
 
+def test_an_exposure_that_an_association_lists_is_announced(new: Callable[..., Night]) -> None:
+    night = new()
+    members = [{"expname": fake.name(n, suffix="cal"), "exptype": "science"} for n in (1, 2, 3)]
+    asn = night.incoming / "mine_image3_asn.json"
+    asn.write_text(json.dumps({"asn_type": "image3", "products": [{"name": "mine", "members": members}]}))
+    night.sees(asn)
+    night.arrives(2)
+    night.works(100.0)
+    assert night.job(2).reason.startswith(f"waits for its predecessor {root(1)} until")
+    night.arrives(1, SATURATES="a")
+    assert night.works(10.0) == ["00001", "00002"]
+
+
 def test_whoever_cannot_wait_is_released(new: Callable[..., Night]) -> None:
     night = new()
     night.arrives(1)
@@ -398,6 +411,18 @@ def test_what_was_handed_on_and_is_gone_is_gone_without(new: Callable[..., Night
     night.arrives(2)
     night.works(10.0)
     assert night.rate(2) == "rate(light2)"
+
+
+def test_what_was_handed_on_and_passed_on_again_is_gone_for_all(new: Callable[..., Night]) -> None:
+    night = new()
+    night.arrives(1, SATURATES="a")
+    night.arrives(2, BLIND=True)
+    night.works(10.0)
+    (night.config.folders.output / f"{root(1)}_persistence.asdf").write_text("{}")
+    night.arrives(3)
+    night.works(10.0)
+    assert night.rate(3) == "rate(light3)"
+    assert any(row["what"] == "go on" for row in night.ask.why(fake.name(3))["decisions"])
 
 
 def test_lineage_tells_who_handed_on_and_no_more_of_that_one(new: Callable[..., Night]) -> None:
