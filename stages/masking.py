@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, Image
 from calwebbd.stages.scratch import Cube
+from calwebbd.stages.threads import by_rows
 
 FLAGGED = ("sci", "err", "dq", "var_poisson", "var_rnoise", "var_flat")  #: arrays that are to agree
 
@@ -24,14 +25,23 @@ def match_nans_and_flags(image: Image) -> NDArray[np.bool_]:
     Source: specification dq_flags §6.
     """
     floats = [array for array in _floats(image) if array.shape == image.sci.shape]
-    invalid = np.isnan(image.sci)
-    for array in floats[1:]:
-        invalid |= np.isnan(array)
-    if image.dq.shape == image.sci.shape:
-        invalid |= (image.dq & flags.DO_NOT_USE) != 0
-        image.dq[invalid] |= np.uint32(flags.DO_NOT_USE)
-    for array in floats:
-        array[invalid] = np.nan
+    flagged = image.dq.shape == image.sci.shape
+    invalid = np.empty(image.sci.shape, np.bool_)
+
+    def match(start: int, stop: int) -> None:
+        rows = np.s_[..., start:stop, :]
+        found = np.isnan(floats[0][rows])
+        for array in floats[1:]:
+            found |= np.isnan(array[rows])
+        if flagged:
+            dq = image.dq[rows]
+            found |= (dq & flags.DO_NOT_USE) != 0
+            dq[found] |= np.uint32(flags.DO_NOT_USE)
+        for array in floats:
+            array[rows][found] = np.nan
+        invalid[rows] = found
+
+    by_rows(match, image.sci.shape[-2])
     return invalid
 
 
@@ -48,7 +58,12 @@ def blank(image: Image) -> None:
 
 def _blanked(array: Cube, dq: Any, start: int, stop: int) -> NDArray[Any]:
     part = array.read(start, stop)
-    np.copyto(part, np.nan, where=(dq.read(start, stop) & flags.DO_NOT_USE) != 0)
+    flagged = dq.read(start, stop)
+
+    def clear(first: int, last: int) -> None:
+        part[first:last][(flagged[first:last] & flags.DO_NOT_USE) != 0] = np.nan
+
+    by_rows(clear, len(part))
     return part
 
 

@@ -14,10 +14,12 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from calwebbd.stages.scratch import PIECE, Cube
-from calwebbd.stages.threads import in_threads, threads
+from calwebbd.stages.scratch import Cube
+from calwebbd.stages.threads import in_threads
 
 BLOCK = 2880  # bytes; FITS files consist of whole blocks
+AT_ONCE = 16 << 20  # bytes of a cube that are read at once
+PIECE = 1 << 20  # bytes that a thread converts at once: they stay in the processor's cache
 
 
 def write_hdus(hdus: fits.HDUList, path: Path, cubes: Mapping[str, Cube]) -> None:
@@ -50,7 +52,7 @@ def _table(hdu: Any) -> bytes:
 def _put_array(descriptor: int, data: NDArray[Any] | Cube, place: int) -> None:
     plane = data.nbytes // len(data)
     if isinstance(data, Cube):
-        many = max(1, threads() * PIECE // plane)  # one is converted while another is written
+        many = max(1, AT_ONCE // plane)
         for n in range(0, len(data), many):
             _put_array(descriptor, data.read(n, min(n + many, len(data))), place + n * plane)
         return

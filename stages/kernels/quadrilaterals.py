@@ -27,12 +27,13 @@ def _between(pixmap: Any, j: int, i: int, c: int, x: float, y: float) -> Any:
 
 
 @helper
-def _find_corners(pixmap: Any, j: int, i: int, half: float, corners: Any) -> bool:
+def _find_corners(pixmap: Any, top: int, ny: int, j: int, i: int, half: float, corners: Any) -> bool:
     """Map the corners of a drop, `half` its side from pixel (j, i); False if one has no place.
 
+    pixmap : rows of the map from `top` on, of `ny` that there are
     corners : (2, 4), x and y; gets the upper ones first, clockwise from the left
     """
-    ny, nx, _ = pixmap.shape
+    nx = pixmap.shape[1]
     inside = 0 < i < nx - 2 and 0 < j < ny - 2
     far, near = half * half, (1 - half) * (1 - half)
     side = (1 - half) * half
@@ -45,7 +46,7 @@ def _find_corners(pixmap: Any, j: int, i: int, half: float, corners: Any) -> boo
                 second = near if not right and up else far if right and not up else side
                 third = near if right and not up else far if up and not right else side
                 fourth = near if not (right or up) else far if right and up else side
-                low, high = pixmap[j0], pixmap[j0 + 1]
+                low, high = pixmap[j0 - top], pixmap[j0 - top + 1]
                 corners[c, k] = (
                     low[i0, c] * first
                     + low[i0 + 1, c] * second
@@ -55,7 +56,7 @@ def _find_corners(pixmap: Any, j: int, i: int, half: float, corners: Any) -> boo
             else:  # the outermost cells are extrapolated
                 x, y = (i + half if right else i - half), (j + half if up else j - half)
                 i0, j0 = min(max(int(x), 0), nx - 2), min(max(int(y), 0), ny - 2)
-                corners[c, k] = _between(pixmap, j0, i0, c, x - i0, y - j0)
+                corners[c, k] = _between(pixmap, j0 - top, i0, c, x - i0, y - j0)
             if np.isnan(corners[c, k]):
                 return False
     return True
@@ -131,7 +132,7 @@ def extent(start: int, stop: int, pixmap: Any, out: Any) -> None:
 
 
 @kernel(
-    "(i8, i8, i8, i8, f8[:, :, ::1], i8[:, ::1], f8[:, ::1], f8, f8, f4[:, ::1], f4, f4[:, ::1],"
+    "(i8, i8, i8, i8, f8[:, :, ::1], i8, i8, i8, i8[:, ::1], f8[:, ::1], f8, f8, f4[:, ::1], f4, f4[:, ::1],"
     " f4[:, ::1], f4[:, ::1], f4[:, ::1], u4[:, ::1], i4, f4[:, ::1], f4[:, ::1], i4[:, ::1], u4[:, ::1],"
     " f4[:, :, ::1])"
 )
@@ -141,6 +142,9 @@ def spread(
     nx: int,
     ny: int,
     pixmap: Any,
+    map_start: int,
+    start: int,
+    height: int,
     columns: Any,
     reach: Any,
     margin: float,
@@ -159,10 +163,12 @@ def spread(
     out_flags: Any,
     errors: Any,
 ) -> None:
-    """Add the pixels of one image to a window of the output.
+    """Add some rows of one image to a window of the output.
 
     x0, y0, nx, ny : the first pixel of the window, and its size
-    pixmap : (rows, columns, 2), x and y in the output
+    pixmap : (rows, columns, 2), x and y in the output; of the rows from `map_start` on, which begin
+        before those to add and end after them, where the image does not
+    start : the first row to add; height : how many the image has
     columns : (rows, 2), first and last column to take of each row
     reach : (rows, 2), least and greatest y of the drops of each row; margin : by which they may exceed
         the pixel's own y
@@ -176,15 +182,15 @@ def spread(
     """
     corners, slopes = np.empty((2, 4)), np.empty(4)
     roots = np.zeros(3, np.float32)
-    for j in range(pixmap.shape[0]):
+    for j in range(values.shape[0]):
         if reach[j, 1] < y0 - 0.5 or reach[j, 0] > y0 + ny - 0.5:
             continue
         lowest, highest = y0 - 0.5 - margin, y0 + ny - 0.5 + margin
         for i in range(columns[j, 0], columns[j, 1] + 1):
-            weight, y = weights[j, i], pixmap[j, i, 1]
+            weight, y = weights[j, i], pixmap[start - map_start + j, i, 1]
             if weight == np.float32(0) or not (lowest <= y <= highest):
                 continue
-            if not _find_corners(pixmap, j, i, half, corners):
+            if not _find_corners(pixmap, map_start, height, start + j, i, half, corners):
                 continue
             x_low = min(min(corners[0, 0], corners[0, 1]), min(corners[0, 2], corners[0, 3]))
             x_high = max(max(corners[0, 0], corners[0, 1]), max(corners[0, 2], corners[0, 3]))

@@ -15,6 +15,7 @@ from calwebbd.stages.products import GuideStar, Plane
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.stripes import window
+from calwebbd.stages.threads import by_rows
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,30 @@ def apply_flat(image: Image, flat: Float, flat_err: Float, *, inverse: bool = Fa
     The order of the operations fixes the last bits of the result.
     Source: specification image2 §4.
     """
-    squared = flat * flat
-    if inverse:
-        image.sci *= flat
-        image.var_poisson *= squared
-        image.var_rnoise *= squared
-        image.var_flat = np.zeros_like(image.sci)
-    else:
-        image.sci /= flat
-        image.var_poisson /= squared
-        image.var_rnoise /= squared
-        var_flat = image.sci**2
-        var_flat /= squared
-        var_flat *= flat_err**2
-        image.var_flat = var_flat
-    image.err = image.var_poisson + image.var_rnoise
-    image.err += image.var_flat
-    np.sqrt(image.err, out=image.err)
+    image.var_flat, image.err = np.zeros_like(image.sci), np.empty_like(image.sci)
+    arrays = (image.sci, image.var_poisson, image.var_rnoise, image.var_flat, image.err)
+
+    def apply(start: int, stop: int) -> None:
+        rows = np.s_[..., start:stop, :]
+        sci, var_poisson, var_rnoise, var_flat, err = (array[rows] for array in arrays)
+        divisor, error = flat[rows], flat_err[rows]
+        squared = divisor * divisor
+        if inverse:
+            sci *= divisor
+            var_poisson *= squared
+            var_rnoise *= squared
+        else:
+            sci /= divisor
+            var_poisson /= squared
+            var_rnoise /= squared
+            np.square(sci, out=var_flat)
+            var_flat /= squared
+            var_flat *= error**2
+        np.add(var_poisson, var_rnoise, out=err)
+        err += var_flat
+        np.sqrt(err, out=err)
+
+    by_rows(apply, image.sci.shape[-2])
 
 
 def apply_flat_to_guide_star(star: GuideStar, flat: Float, flat_err: Float, *, inverse: bool = False) -> None:

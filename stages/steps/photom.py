@@ -13,6 +13,7 @@ from calwebbd.stages.exposure import Header, Image, Table
 from calwebbd.stages.masking import match_nans_and_flags
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import Skip, step
+from calwebbd.stages.threads import by_rows
 
 UJY_PER_ARCSEC2 = (u.MJy / u.sr).to(u.uJy / u.arcsec**2)  #: in 1 MJy/sr
 Factor = np.float32 | np.float64
@@ -127,11 +128,16 @@ def scale(image: Image, factor: Factor, *, inverse: bool = False) -> None:
     """Multiply (`inverse`: divide) SCI and ERR by the factor, variances by its square, in place."""
     operation = np.divide if inverse else np.multiply
     squared = factor * factor
-    for array in (image.sci, image.err):
-        operation(array, factor, out=array, casting="same_kind")
-    for variance in (image.var_poisson, image.var_rnoise, image.var_flat):
-        if variance is not None:
-            operation(variance, squared, out=variance, casting="same_kind")
+    arrays = [(image.sci, factor), (image.err, factor)]
+    variances = (image.var_poisson, image.var_rnoise, image.var_flat)
+    arrays += [(variance, squared) for variance in variances if variance is not None]
+
+    def apply(start: int, stop: int) -> None:
+        for array, by in arrays:
+            rows = array[..., start:stop, :]
+            operation(rows, by, out=rows, casting="same_kind")
+
+    by_rows(apply, image.sci.shape[-2])
 
 
 @step(keyword="S_PHOTOM", references=("photom",), optional=("area",), params=PhotomParams)

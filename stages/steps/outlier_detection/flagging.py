@@ -13,26 +13,31 @@ from calwebbd.stages.exposure import Float, Image
 from calwebbd.stages.kernels import bilinear, by_rows, outliers
 from calwebbd.stages.masking import match_nans_and_flags
 from calwebbd.stages.scratch import Cube
-from calwebbd.stages.steps.resample.pixmap import extents, reached
+from calwebbd.stages.steps.resample.pixmap import PixelMap, extents, reached
 
 Mask = NDArray[np.bool_]
 
 
-def blot(median: Any, points: NDArray[np.float64]) -> Float:
+def blot(median: Any, points: PixelMap) -> Float:
     """What an image would be if it saw the median: that, sampled at its pixels.
 
     median : (ny, nx), an array or a cube
-    points : (rows, columns, 2), where in the median the pixels of the image lie; NaN for nowhere
+    points : where in the median the pixels of the image lie
 
     NaN outside the median, and next to NaN in it.
     """
     ny, nx = median.shape
-    out = np.empty(points.shape[:2], np.float32)
+    out = np.empty(points.shape, np.float32)
     window, x, y = median, 0, 0
     if isinstance(median, Cube):
         rows, columns = reached(extents(points), 2, (slice(0, ny), slice(0, nx)))
         window, x, y = median.read_window(rows, columns), columns.start, rows.start
-    by_rows(bilinear.sample, len(out), window, x, y, nx, ny, points, out)
+
+    def sample(start: int, stop: int) -> None:
+        places = points.rows(start, stop)
+        bilinear.sample(0, len(places), window, x, y, nx, ny, places, out[start:stop])
+
+    by_rows(sample, len(out))
     return out
 
 

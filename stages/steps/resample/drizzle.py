@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages import memory
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Float, Image, PixelDQ
 from calwebbd.stages.masking import FLAGGED, match_nans_and_flags
@@ -80,18 +80,22 @@ def drizzle(
         dq=with_dq,
     )
 
+    needed = (
+        FLAGGED if match else ("sci", "dq", *VARIANCES) if with_variances else ("sci", "dq", "var_rnoise")
+    )
+
     def add(each: Image, index: int) -> None:  # what it needs is free before the next one is read
         if each.sci.ndim != 2:
             raise InputError(f"SCI has {each.sci.ndim} axes, resample takes 2", file=each.file)
         ny, nx = each.sci.shape
         pixmap = pixel_map(each.wcs, frame.wcs, (ny, nx), stepsize=pixmap_stepsize, order=pixmap_order)
         time = exposure_time(each.header)
-        with each.in_memory(only=FLAGGED if match else ("sci", "dq", *VARIANCES)) as image:
+        with each.in_memory(only=needed) as image:
             if match:
                 match_nans_and_flags(image)
             drops = Drops(
                 image,
-                weights=weights(image, weight_type, good_bits),
+                weigh=partial(weights, image, weight_type, good_bits),
                 pixmap=pixmap,
                 limits=_limits(image),
                 sky=_sky(image),
@@ -100,7 +104,6 @@ def drizzle(
                 ratio=frame.ratio,
                 time=time if weight_type == "exptime" else 0.0,
             )
-            memory.release()  # what made the map and the weights
             spread(drops, canvas, index)
 
     for index, each in enumerate(images):

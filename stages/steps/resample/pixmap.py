@@ -7,13 +7,14 @@ double precision knows directions on the sky, in a twentieth of the time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from astropy.modeling.models import Pix2Sky_TAN
 from gwcs.fitswcs import FITSImagingWCSTransform
 from gwcs.geometry import CartesianToSpherical
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy.interpolate import RectBivariateSpline
 
 from calwebbd.stages.kernels import by_rows, matrices, quadrilaterals
@@ -25,10 +26,77 @@ SMALL = 5 * NODES  #: pixels; shorter arrays are mapped pixel by pixel
 TOLERANCE = 1e-7  #: pixels; so are those whose polynomials miss places between the nodes by more
 
 
+@dataclass(frozen=True)
+class PixelMap:
+    """Where each pixel of an array lies in another: x and y.
+
+    places : (ny, nx, 2); NaN for nowhere
+    """
+
+    places: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        ny, nx, _ = self.places.shape
+        return ny, nx
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """(rows, nx, 2), to be read only."""
+        return self.places[start:stop]
+
+    def at(self, x: Any, y: Any) -> NDArray[np.float64]:
+        """(..., 2), of pixels chosen one by one."""
+        found: NDArray[np.float64] = self.places[y, x]
+        return found
+
+    def tabulated(self) -> PixelMap:
+        """The same with all its places in memory."""
+        return self
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return self.rows(0, self.shape[0]).astype(dtype or np.float64, copy=bool(copy))
+
+
+@dataclass(frozen=True)
+class Followed(PixelMap):
+    """A map that polynomials follow: its rows are computed whenever they are asked for.
+
+    along : (ny, NODES), what each node counts for each row
+    places : (NODES, nx, 2), of the nodes' rows
+    """
+
+    along: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.along), self.places.shape[1]
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        out = np.empty((stop - start, *self.places.shape[1:]))
+        nodes = self.places.reshape(len(self.places), -1)
+        matrices.multiply(0, len(out), self.along[start:stop], nodes, out.reshape(len(out), -1))
+        return out
+
+    def at(self, x: Any, y: Any) -> NDArray[np.float64]:
+        found = np.zeros((*np.broadcast_shapes(np.shape(x), np.shape(y)), 2))
+        for factors, node in zip(self.along.T, self.places, strict=True):  # in the order of `rows`
+            found += factors[y][..., None] * node[x]
+        return found
+
+    def tabulated(self) -> PixelMap:
+        places = np.empty((*self.shape, 2))
+
+        def fill(start: int, stop: int) -> None:
+            places[start:stop] = self.rows(start, stop)
+
+        by_rows(fill, len(places))
+        return PixelMap(places)
+
+
 def pixel_map(
     source: Any, target: Any, shape: tuple[int, int], *, stepsize: float = 1.0, order: int = 1
-) -> NDArray[np.float64]:
-    """(ny, nx, 2): x and y in the target for each pixel centre of the source.
+) -> PixelMap:
+    """x and y in the target for each pixel centre of the source.
 
     source, target : gwcs from pixels (0-based) to the sky
     shape : (ny, nx) of the source
@@ -40,11 +108,12 @@ def pixel_map(
     """
     function = pixel_to_pixel(source, target)
     x, y = inside(_box(source, shape), shape)
+    sparse = stepsize > 1 and max(x.size, y.size) > 10
+    if not sparse and min(x.size, y.size) >= SMALL and (followed := _follow(function, x, y, shape)):
+        return followed
     out = np.full((*shape, 2), np.nan)
-    if stepsize > 1 and max(x.size, y.size) > 10 and _interpolate(out, function, x, y, stepsize, order):
-        return out
-    if min(x.size, y.size) >= SMALL and _follow(out, function, x, y):
-        return out
+    if sparse and _interpolate(out, function, x, y, stepsize, order):
+        return PixelMap(out)
 
     def rows(start: int, stop: int) -> None:
         xs, ys = np.meshgrid(x.astype(np.float64), y[start:stop].astype(np.float64))
@@ -53,16 +122,22 @@ def pixel_map(
 
     if x.size and y.size:
         by_rows(rows, y.size)
-    return out
+    return PixelMap(out)
 
 
-def extents(pixmap: NDArray[np.float64]) -> NDArray[np.float64]:
+def extents(pixmap: PixelMap) -> NDArray[np.float64]:
     """(rows, 2, 3): least and greatest x and y of each row, and the longest step to the next pixel.
 
     A row without any place has a least above the greatest.
     """
-    found = np.empty((len(pixmap), 2, 3))
-    by_rows(quadrilaterals.extent, len(found), pixmap, found)
+    ny, _ = pixmap.shape
+    found = np.empty((ny, 2, 3))
+
+    def some(start: int, stop: int) -> None:
+        places = pixmap.rows(start, min(stop + 1, ny))
+        quadrilaterals.extent(0, stop - start, places, found[start:stop])
+
+    by_rows(some, ny)
     return found
 
 
@@ -92,7 +167,7 @@ def region(
         function = pixel_to_pixel(source, target)
         for side in ((x, y[:1]), (x, y[-1:]), (x[:1], y), (x[-1:], y)):
             places = np.stack(function(*np.meshgrid(*side)), axis=-1)
-            edges.append(extents(np.ascontiguousarray(places)))
+            edges.append(extents(PixelMap(np.ascontiguousarray(places))))
     extent = np.concatenate(edges)
     return reached(extent, 2 * extent[:, :, 2].max(), everything)
 
@@ -171,8 +246,10 @@ def inside(box: Box, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray
     return columns, rows
 
 
-def _follow(out: NDArray[np.float64], function: Function, x: NDArray[np.int64], y: NDArray[np.int64]) -> bool:
-    """Fill the map by polynomials through Chebyshev's nodes; False if these do not meet the function.
+def _follow(
+    function: Function, x: NDArray[np.int64], y: NDArray[np.int64], shape: tuple[int, int]
+) -> Followed | None:
+    """The map by polynomials through Chebyshev's nodes; None if these do not meet the function.
 
     Source: Berrut & Trefethen 2004, doi:10.1137/S0036144502417715, eq. 4.2.
     """
@@ -182,15 +259,13 @@ def _follow(out: NDArray[np.float64], function: Function, x: NDArray[np.int64], 
     across, along = (_barycentric(axis, n) for axis, n in zip(between, nodes, strict=True))
     for value, place in zip(values, function(*np.meshgrid(*between)), strict=True):
         if not (np.abs(along @ value @ across.T - place) < TOLERANCE).all():
-            return False
-    across, along = (_barycentric(axis, n) for axis, n in zip((x, y), nodes, strict=True))
-    first, last, width = int(x[0]), int(x[-1]) + 1, out.shape[1]
-    columns = np.full((NODES, width, 2), np.nan)
+            return None
+    across = _barycentric(x, nodes[0])
+    along, places = np.full((shape[0], NODES), np.nan), np.full((NODES, shape[1], 2), np.nan)
+    along[y] = _barycentric(y, nodes[1])
     for axis, value in enumerate(values):
-        columns[:, first:last, axis] = value @ across.T
-    rows = out[y[0] : y[-1] + 1].reshape(y.size, -1)
-    by_rows(matrices.multiply, y.size, along, columns.reshape(NODES, -1), rows)
-    return True
+        places[:, x, axis] = value @ across.T
+    return Followed(places, along)
 
 
 def _chebyshev_nodes(axis: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -13,21 +13,25 @@ import numpy as np
 from drizzle import cdrizzle
 from numpy.typing import NDArray
 
+from calwebbd.stages.steps.resample.pixmap import PixelMap
+
 PRECISION = 0.03  #: pixels
+GOLDEN = 0.6180339887498948
+SIDES = np.array([[False, False], [False, True], [True, False], [True, True]])  # far in x, far in y
 SAME = 1e-12  #: relative; heights that differ by less are one
 
 Limits = dict[str, int]
 Vertices = NDArray[np.float64]  # (n, 2): x, y
 
 
-def columns_taken(pixmap: NDArray[np.float64], limits: Limits, shape: tuple[int, int]) -> NDArray[np.int64]:
+def columns_taken(pixmap: PixelMap, limits: Limits, shape: tuple[int, int]) -> NDArray[np.int64]:
     """(rows, 2): first and last column to take of each row of an image; the first is greater if none.
 
-    pixmap : (rows, columns, 2), x and y in the frame
+    pixmap : x and y in the frame
     limits : xmin, xmax, ymin, ymax, the pixels that may be taken
     shape : (ny, nx) of the frame
     """
-    out = np.tile(np.array([0, -1]), (len(pixmap), 1))
+    out = np.tile(np.array([0, -1]), (pixmap.shape[0], 1))
     limits = _with_places(pixmap, limits)
     outline = _outline(pixmap, limits, shape)
     if len(outline) < 3:
@@ -54,43 +58,60 @@ def columns_taken(pixmap: NDArray[np.float64], limits: Limits, shape: tuple[int,
     return out
 
 
-def _with_places(pixmap: NDArray[np.float64], limits: Limits) -> Limits:
+def _with_places(pixmap: PixelMap, limits: Limits) -> Limits:
     """The limits, as narrow as the pixels require that have a place."""
     x1, x2, y1, y2 = (limits[name] for name in ("xmin", "xmax", "ymin", "ymax"))
-    sides = pixmap[y1, x1 : x2 + 1], pixmap[y2, x1 : x2 + 1], pixmap[y1 : y2 + 1, x1], pixmap[y1 : y2 + 1, x2]
-    if all(np.isfinite(side.sum(axis=-1)).any() for side in sides):
+    x, y = np.arange(x1, x2 + 1), np.arange(y1, y2 + 1)
+    if all(np.isfinite(pixmap.at(*side).sum(axis=-1)).any() for side in ((x, y1), (x, y2), (x1, y), (x2, y))):
         return limits
-    placed = np.isfinite(pixmap[y1 : y2 + 1, x1 : x2 + 1].sum(axis=-1))
+    placed = np.isfinite(pixmap.rows(y1, y2 + 1)[:, x1 : x2 + 1].sum(axis=-1))
     x, y = x1 + np.flatnonzero(placed.any(axis=0)), y1 + np.flatnonzero(placed.any(axis=1))
     if not x.size:
         return limits
     return {"xmin": int(x[0]), "xmax": int(x[-1]), "ymin": int(y[0]), "ymax": int(y[-1])}
 
 
-def _outline(pixmap: NDArray[np.float64], limits: Limits, shape: tuple[int, int]) -> Vertices:
+def _outline(pixmap: PixelMap, limits: Limits, shape: tuple[int, int]) -> Vertices:
     """The part of the image that lies in the frame, in pixels of the image; all of it if that is unknown."""
     (x1, x2), (y1, y2) = ((limits[f"{axis}min"] - 0.5, limits[f"{axis}max"] + 0.5) for axis in "xy")
     image = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-    mapped = np.array([_map(pixmap, *corner) for corner in image])
+    mapped = _map(pixmap, image)
     if np.isnan(mapped).any():
         return image
     right, top = shape[1] - 0.5, shape[0] - 0.5
     frame = [[-0.5, -0.5], [right, -0.5], [right, top], [-0.5, top]]
-    common = cdrizzle.clip_polygon([tuple(v) for v in mapped], [tuple(v) for v in frame])
-    box = np.array([[limits["xmin"] + 0.5, limits["xmax"]], [limits["ymin"] + 0.5, limits["ymax"]]])
-    found = [cdrizzle.invert_pixmap(pixmap, np.array(vertex), box) for vertex in common]
-    if any(vertex is None for vertex in found):  # a hole in the map
-        return image
-    return _counter_clockwise(np.array(found).reshape(-1, 2))
+    common = np.array(cdrizzle.clip_polygon([tuple(v) for v in mapped], [tuple(v) for v in frame]))
+    found = _invert(pixmap, common.reshape(-1, 2), image[0], image[2])
+    return image if np.isnan(found).any() else _counter_clockwise(found)
 
 
-def _map(pixmap: NDArray[np.float64], x: float, y: float) -> Any:
-    """The place of a point, bilinear in its cell of the map, or beyond the outermost ones."""
-    ny, nx, _ = pixmap.shape
-    i, j = min(max(int(x), 0), nx - 2), min(max(int(y), 0), ny - 2)
-    u, v = x - i, y - j
-    low, high = pixmap[j], pixmap[j + 1]
-    return low[i] * (1 - u) * (1 - v) + low[i + 1] * u * (1 - v) + high[i] * (1 - u) * v + high[i + 1] * u * v
+def _map(pixmap: PixelMap, points: Vertices) -> Vertices:
+    """The places of points (..., 2), bilinear in their cells of the map, or beyond the outermost ones."""
+    cells = np.clip(points.astype(np.int64), 0, np.array(pixmap.shape[::-1]) - 2)
+    (i, j), (u, v) = np.moveaxis(cells, -1, 0), np.moveaxis(points - cells, -1, 0)[..., None]
+    low, right, high, both = pixmap.at(np.stack([i, i + 1, i, i + 1]), np.stack([j, j, j + 1, j + 1]))
+    found: Vertices = low * (1 - u) * (1 - v) + right * u * (1 - v) + high * (1 - u) * v + both * u * v
+    return found
+
+
+def _invert(pixmap: PixelMap, points: Vertices, low: Any, high: Any) -> Vertices:
+    """Pixels between two corners that are nearest to points of the frame; NaN if there is a hole on the way.
+
+    Golden sections along both axes at once narrow the field, as in the library, to `PRECISION`.
+    """
+    low, high = (np.broadcast_to(corner, points.shape) for corner in (low, high))
+    while (high - low > PRECISION).any():
+        near, far = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+        tried = np.stack([np.where(side, far, near) for side in SIDES])
+        offsets = _map(pixmap, tried) - points
+        distances = (offsets**2).sum(axis=-1)
+        if np.isnan(distances).any():
+            return np.full(points.shape, np.nan)
+        least = distances == distances.min(axis=0)
+        best = np.where(least.sum(axis=0) == 1, least.argmax(axis=0), 3)  # the last of several
+        low, high = np.where(SIDES[best], near, low), np.where(SIDES[best], high, far)
+    middle: Vertices = 0.5 * (low + high)
+    return middle
 
 
 def _counter_clockwise(outline: Vertices) -> Vertices:

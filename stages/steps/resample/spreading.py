@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from drizzle.resample import Drizzle
-from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float, Image
 from calwebbd.stages.kernels import by_rows, quadrilaterals
 from calwebbd.stages.steps.resample.canvas import Canvas, Window
-from calwebbd.stages.steps.resample.pixmap import extents, reached
+from calwebbd.stages.steps.resample.pixmap import PixelMap, extents, reached
 from calwebbd.stages.steps.resample.scan import Limits, columns_taken
 from calwebbd.stages.steps.resample.variance import VARIANCES
 
 POINT = 0.001  #: pixels; smaller drops have no area, and all kernels are points
+STEEP = 64  #: rows of the frame; images whose rows cross more are seen whole by each part of it
 
 
 @dataclass(frozen=True)
 class Drops:
     """What the pixels of an image are, and where they fall.
 
-    weights : (ny, nx); pixmap : (ny, nx, 2), x and y in the frame
+    weigh : gives the weights of some rows; pixmap : x and y in the frame
     limits : xmin, xmax, ymin, ymax, the pixels to take
     sky : to subtract from SCI
     kernel, pixfrac : shape, and side in pixels
@@ -32,8 +33,8 @@ class Drops:
     """
 
     image: Image
-    weights: Float
-    pixmap: NDArray[np.float64]
+    weigh: Callable[[slice], Float]
+    pixmap: PixelMap
     limits: Limits
     sky: float
     kernel: str
@@ -46,6 +47,10 @@ class Drops:
         """Those that the image has."""
         found = {name: getattr(self.image, name) for name in VARIANCES}
         return {n: v for n, v in found.items() if v is not None and v.shape == self.image.sci.shape}
+
+    def at_once(self) -> Drops:
+        """The same with all weights and places in memory, to be looked at many times."""
+        return replace(self, weigh=self.weigh(slice(None)).__getitem__, pixmap=self.pixmap.tabulated())
 
 
 def spread(drops: Drops, canvas: Canvas, index: int) -> None:
@@ -66,6 +71,8 @@ def spread(drops: Drops, canvas: Canvas, index: int) -> None:
         return
     taken = columns_taken(drops.pixmap, drops.limits, canvas.shape)
     heights = np.stack([reach[:, 1, 0] - margin, reach[:, 1, 1] + margin], axis=1)
+    if np.max(heights[:, 1] - heights[:, 0], initial=0) > STEEP:
+        drops = drops.at_once()
 
     def spread_rows(start: int, stop: int) -> None:
         with canvas.window(slice(rows.start + start, rows.start + stop), columns) as window:
@@ -79,16 +86,23 @@ def _by_areas(drops: Drops, window: Window, index: int, where: tuple[Any, Any, f
     image, arrays, variances = drops.image, window.arrays, drops.variances
     nothing, no_flags = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint32)
     ny, nx = window.shape
+    taken, heights, margin = where
+    reaching = np.flatnonzero((heights[:, 1] >= window.y - 0.5) & (heights[:, 0] <= window.y + ny - 0.5))
+    if not reaching.size:
+        return
+    rows = slice(int(reaching[0]), int(reaching[-1]) + 1)
+    around = int(drops.pixfrac / 2) + 1  # further rows between which corners lie
+    first, last = max(0, rows.start - around), min(rows.stop + around, len(taken))
     errors = np.full((ny, nx, 4) if window.sums else (0, 0, 4), np.nan, np.float32)
     errors[..., 3] = 0
     plane, bit = divmod(index, 32)
-    taken, heights, margin = where
     quadrilaterals.spread(
         *(window.x, window.y, nx, ny),
-        *(drops.pixmap, taken, heights, margin, drops.pixfrac / 2),
-        *(image.sci, np.float32(drops.sky), drops.weights),
-        *(variances.get(name, nothing) if window.sums else nothing for name in VARIANCES),
-        image.dq if "dq" in arrays else no_flags,
+        *(drops.pixmap.rows(first, last), first, rows.start, len(taken)),
+        *(taken[rows], heights[rows], margin, drops.pixfrac / 2),
+        *(image.sci[rows], np.float32(drops.sky), drops.weigh(rows)),
+        *(variances[name][rows] if window.sums and name in variances else nothing for name in VARIANCES),
+        image.dq[rows] if "dq" in arrays else no_flags,
         np.uint32(1 << bit).view(np.int32),
         *(arrays["sci"], arrays["wht"]),
         arrays["con"][plane] if "con" in arrays else nothing.view(np.int32),
@@ -106,8 +120,8 @@ def _by_library(drops: Drops, window: Window, index: int) -> None:
     plane, bit = divmod(index, 32)
     origin = np.array([window.x, window.y])
     geometry: dict[str, Any] = {
-        "pixmap": drops.pixmap - origin if origin.any() else drops.pixmap,
-        "weight_map": drops.weights,
+        "pixmap": np.asarray(drops.pixmap) - origin,
+        "weight_map": drops.weigh(slice(None)),
         "pixfrac": drops.pixfrac,
         "pixel_scale_ratio": drops.ratio,
         "exptime": 1.0,

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from calwebbd.stages.exposure import Float, Image
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.steps.skymatch.overlap import Footprint, Mask, Vertices, fill, overlaps
-from calwebbd.stages.steps.skymatch.statistics import Estimator, Sky
+from calwebbd.stages.steps.skymatch.statistics import Core, Estimator, Sample, Sky
 
+STRIDE = 8  #: pixels, of those that tell where most values are
 ALL_BITS = 0xFFFFFFFF
 Levels = NDArray[np.float64]  # one for each group; NaN where undefined
 
@@ -42,20 +43,21 @@ class Measure:
     def own(self, each: Image) -> Sky | None:
         """The level of an image."""
         with each.in_memory(only=("sci", "dq")) as image:
-            return self.estimate(image.sci[self._good(image)])
+            return self.estimate(Sample.of(image.sci[self._good(image)]))
 
     def within(self, each: Image, outlines: Sequence[Sequence[Vertices]]) -> list[Sky | None]:
         """The level of an image within each of several sets of polygons, in its pixels."""
         with each.in_memory(only=("sci", "dq")) as image:
             good = self._good(image)
-            return in_threads([partial(self._within, image.sci, good, polygons) for polygons in outlines])
+            core = Core.of(image.sci[::STRIDE, ::STRIDE][good[::STRIDE, ::STRIDE]])
+            level = partial(self._within, image.sci, good, core)
+            return in_threads([partial(level, polygons) for polygons in outlines])
 
-    def _within(self, sci: Float, good: Mask, polygons: Sequence[Vertices]) -> Sky | None:
+    def _within(self, sci: Float, good: Mask, core: Core, polygons: Sequence[Vertices]) -> Sky | None:
         mask = np.zeros(good.shape, np.bool_)
         for polygon in polygons:
             fill(mask, polygon)
-        mask &= good
-        return self.estimate(sci[mask])
+        return self.estimate(Sample.gather(sci, good, mask, core))
 
     def _good(self, image: Image) -> Mask:
         good: Mask = np.isfinite(image.sci)

@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
 from calwebbd.stages.kernels import moments
+from calwebbd.stages.steps.skymatch.overlap import Mask
 
 Statistic = Literal["mode", "median", "midpt", "mean"]
+SHARE = 0.1  #: of the values lie below the core of a sample, and as many above
+ENOUGH = 10_000  #: values tell where
+NOTHING = np.array([0, 0, 0, np.inf, -np.inf])  #: moments of no value
 TINY = 10 * float(np.finfo(np.float32).eps)  #: bins narrower than this are not made
 
 
@@ -22,6 +26,66 @@ class Sky:
 
     level: float
     npix: int
+
+
+@dataclass(frozen=True)
+class Core:
+    """Values that no clipping is expected to take: it looks at the others only, again and again."""
+
+    low: float = math.inf
+    high: float = -math.inf
+
+    @classmethod
+    def of(cls, values: Float) -> Core:
+        """The middle of a sample."""
+        if not values.size:
+            return cls()
+        shares = (SHARE, 1 - SHARE)
+        low, high = np.quantile(values[:: max(1, values.size // ENOUGH)], shares, method="nearest")
+        return cls(float(low), float(high))
+
+    @property
+    def centre(self) -> float:
+        return 0.5 * (self.low + self.high) if self.low <= self.high else 0.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Values without NaN, in the order of the pixels.
+
+    others : those that are not in the core
+    moments : of those that are (`moments.gather`)
+    """
+
+    values: Float
+    core: Core
+    others: Float
+    moments: NDArray[np.float64]
+
+    @classmethod
+    def gather(cls, sci: Float, good: Mask, wanted: Mask, core: Core) -> Sample:
+        """The good ones of the pixels that are wanted, (ny, nx)."""
+        values, others = np.empty(sci.size, np.float32), np.empty(sci.size, np.float32)
+        found = np.empty(5)
+        number, outside = moments.gather(
+            *(sci, good, wanted, np.float32(core.low), np.float32(core.high), core.centre),
+            *(values, others, found),
+        )
+        return cls(values[:number], core, others[:outside], found)
+
+    @classmethod
+    def of(cls, values: Float) -> Sample:
+        """Of plain values."""
+        every = np.ones((1, values.size), np.bool_)
+        return cls.gather(values.reshape(1, -1), every, every, Core.of(values))
+
+    def between(self, low: np.float32, high: np.float32) -> tuple[int, float, float, float, float]:
+        """Number, mean, standard deviation, least and greatest of the values between two limits."""
+        inside = bool(low <= self.core.low and self.core.high <= high)
+        values, counted = (self.others, self.moments) if inside else (self.values, NOTHING)
+        count, *found = moments.between(values, low, high, self.values[0], self.core.centre, counted)
+        mean, sigma, least, greatest = map(float, found)
+        return count, mean, sigma, least, greatest
 
 
 @dataclass(frozen=True)
@@ -41,18 +105,19 @@ class Estimator:
     usigma: float = 4.0
     binwidth: float = 0.1
 
-    def __call__(self, values: Float) -> Sky | None:
-        """The level of a 1-D sample without NaN; None if too few values are left to tell."""
+    def __call__(self, sample: Sample) -> Sky | None:
+        """The level of a sample; None if too few values are left to tell."""
+        values = sample.values
         if not len(values):
             return None
-        lower = float(values.min() if self.lower is None else self.lower)
-        upper = float(values.max() if self.upper is None else self.upper)
+        *_, least, greatest = sample.between(np.float32(-np.inf), np.float32(np.inf))
+        lower = least if self.lower is None else self.lower
+        upper = greatest if self.upper is None else self.upper
         low, high = np.float32(lower), np.float32(upper)
         for clip in range(self.nclip + 1):
-            count, *found = moments.between(values, low, high)
+            count, mean, sigma, least, greatest = sample.between(low, high)
             if not count:
                 return None
-            mean, sigma, least, greatest = map(float, found)
             if clip < self.nclip:
                 before = low, high
                 # max and min in this order: a single value has no sigma, and keeps its limits
@@ -82,10 +147,9 @@ def histogram(values: Float, least: float, greatest: float, width: float) -> NDA
         return np.ones(1, np.int64)
     bins = int(span / width) + 1
     stretched = np.float32(span / (bins - 1))
-    start = np.float32(least)
-    inside = values[(values >= start) & (values < start + stretched * np.float32(bins))]
-    index = (np.float32(1) / stretched * (inside - start)).astype(np.int64)
-    return np.bincount(index, minlength=bins)[:bins]
+    counts = np.zeros(bins, np.int64)
+    moments.histogram(values, np.float32(least), stretched, counts)
+    return counts
 
 
 def peak(counts: NDArray[np.int64]) -> float:

@@ -14,6 +14,7 @@ from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.outlier_detection import outlier_detection
 from calwebbd.stages.steps.outlier_detection.flagging import blot, outliers_of_model, outliers_of_noise
 from calwebbd.stages.steps.outlier_detection.median import layer, median, weight_threshold
+from calwebbd.stages.steps.resample.pixmap import PixelMap
 
 NAN = np.nan
 SHAPE = (24, 30)
@@ -194,19 +195,21 @@ def test_the_median_is_that_of_numpy(stack: np.ndarray) -> None:
 )
 def test_blotting_is_bilinear_up_to_the_last_pixel(x: float, y: float, value: float) -> None:
     image = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
-    np.testing.assert_array_equal(blot(image, np.array([[[x, y]]])), np.array([[value]], np.float32))
+    np.testing.assert_array_equal(
+        blot(image, PixelMap(np.array([[[x, y]]], np.float64))), np.array([[value]], np.float32)
+    )
 
 
 def test_a_neighbour_that_is_nan_spoils_even_what_it_does_not_count_for() -> None:
     image = np.array([[1, NAN, 3], [4, 5, 6]], np.float32)
-    out = blot(image, np.array([[[0.0, 0.0], [0.0, 1.0], [2.0, 0.0]]]))
+    out = blot(image, PixelMap(np.array([[[0.0, 0.0], [0.0, 1.0], [2.0, 0.0]]])))
     np.testing.assert_array_equal(out, np.array([[NAN, 4, 3]], np.float32))
 
 
 @given(arrays(np.float32, (4, 5), elements=st.floats(-100, 100, width=32)))
 def test_blotting_at_the_pixels_returns_the_image(image: np.ndarray) -> None:
     rows, columns = np.indices(image.shape, np.float64)
-    np.testing.assert_array_equal(blot(image, np.stack([columns, rows], axis=-1)), image)
+    np.testing.assert_array_equal(blot(image, PixelMap(np.stack([columns, rows], axis=-1))), image)
 
 
 # ---- flagging

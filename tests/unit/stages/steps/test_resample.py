@@ -168,8 +168,8 @@ class TestPixelMap:
     @pytest.mark.parametrize(("order", "error"), [(1, 3e-2), (3, 1e-6)])
     def test_a_coarse_map_is_interpolated(self, order: int, error: float) -> None:
         image, frame = bent_image(), grid(60, 60, (30, 30))
-        exact = pixel_map(image.wcs, frame.wcs, (30, 40))
-        coarse = pixel_map(image.wcs, frame.wcs, (30, 40), stepsize=4, order=order)
+        exact = np.array(pixel_map(image.wcs, frame.wcs, (30, 40)))
+        coarse = np.array(pixel_map(image.wcs, frame.wcs, (30, 40), stepsize=4, order=order))
         assert 0 < np.abs(coarse - exact).max() < error
 
     def test_threads_do_not_change_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,12 +190,16 @@ class TestPixelMap:
         image = bent_image(90, 70)
         image.wcs.bounding_box = ((2.5, 87.5), (-0.5, 65.5))
         frame = output_frame([image], FrameParams(rotation=20))
-        followed = pixel_map(image.wcs, frame.wcs, (70, 90))
+        places = pixel_map(image.wcs, frame.wcs, (70, 90))
+        followed = np.array(places)
         monkeypatch.setattr(pixmap, "SMALL", 1000)
         one_by_one = pixel_map(image.wcs, frame.wcs, (70, 90))
         np.testing.assert_allclose(followed, one_by_one, rtol=0, atol=1e-8)
         assert np.isnan(followed[:, :3]).all()
         assert np.isfinite(followed[:66, 3:88]).all()
+        x, y = np.arange(90), np.arange(70)[:, None]
+        for some in (places.at(x, y), places.tabulated().at(x, y), places.tabulated().rows(0, 70)):
+            np.testing.assert_array_equal(some, followed)
 
     def test_what_polynomials_cannot_follow_is_mapped_pixel_by_pixel(self) -> None:
         image = bent_image(90, 70, bend=0)
@@ -204,7 +208,7 @@ class TestPixelMap:
             [(detector, Tabular1D(lookup_table=kink(90)) & Shift(0) | transform), (sky, None)]
         )
         places = pixel_map(image.wcs, grid(200, 200, (60, 60)).wcs, (70, 90))
-        steps = np.linalg.norm(np.diff(places, axis=1), axis=-1)
+        steps = np.linalg.norm(np.diff(np.array(places), axis=1), axis=-1)
         np.testing.assert_allclose(steps[:, :45], 1, rtol=1e-3)
         np.testing.assert_allclose(steps[:, 45:], 2, rtol=1e-3)
 

@@ -16,7 +16,7 @@ from calwebbd.stages.footprints import directions
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.skymatch import skymatch
 from calwebbd.stages.steps.skymatch.overlap import Footprint, common, fill
-from calwebbd.stages.steps.skymatch.statistics import Estimator, histogram, middle, peak
+from calwebbd.stages.steps.skymatch.statistics import Core, Estimator, Sample, Sky, histogram, middle, peak
 
 SHAPE = (20, 30)
 
@@ -230,34 +230,38 @@ def sample(*values: float) -> np.ndarray:
     return np.array(values, np.float32)
 
 
+def level(estimator: Estimator, values: np.ndarray) -> Sky | None:
+    return estimator(Sample.of(values))
+
+
 def test_statistics_of_a_few_values() -> None:
     values = sample(1, 2, 2, 3, 4)
-    assert Estimator("mean")(values).level == pytest.approx(2.4)  # type: ignore[union-attr]
-    assert Estimator("median")(values).level == 2  # type: ignore[union-attr]
-    assert Estimator("median")(values).npix == 5  # type: ignore[union-attr]
+    assert level(Estimator("mean"), values).level == pytest.approx(2.4)  # type: ignore[union-attr]
+    assert level(Estimator("median"), values).level == 2  # type: ignore[union-attr]
+    assert level(Estimator("median"), values).npix == 5  # type: ignore[union-attr]
 
 
 def test_clipping_removes_what_is_far_from_the_mean() -> None:
     values = np.append(np.tile(sample(9, 11), 50), sample(1000))
-    assert Estimator("mean", nclip=0)(values).level == pytest.approx((1000 + 1000) / 101)  # type: ignore[union-attr]
-    clipped = Estimator("mean")(values)
+    assert level(Estimator("mean", nclip=0), values).level == pytest.approx((1000 + 1000) / 101)  # type: ignore[union-attr]
+    clipped = level(Estimator("mean"), values)
     assert (clipped.level, clipped.npix) == (10, 100)  # type: ignore[union-attr]
 
 
 def test_values_beyond_the_limits_are_not_used() -> None:
-    assert Estimator("mean", lower=1.5, upper=3.5)(sample(1, 2, 3, 4)).level == 2.5  # type: ignore[union-attr]
-    assert Estimator("mean", lower=5)(sample(1, 2, 3, 4)) is None
+    assert level(Estimator("mean", lower=1.5, upper=3.5), sample(1, 2, 3, 4)).level == 2.5  # type: ignore[union-attr]
+    assert level(Estimator("mean", lower=5), sample(1, 2, 3, 4)) is None
 
 
 def test_nothing_has_no_level() -> None:
-    assert Estimator()(sample()) is None
-    assert Estimator()(sample(3)) is None
-    assert Estimator("mean")(sample(3)).level == 3  # type: ignore[union-attr]
+    assert level(Estimator(), sample()) is None
+    assert level(Estimator(), sample(3)) is None
+    assert level(Estimator("mean"), sample(3)).level == 3  # type: ignore[union-attr]
 
 
 def test_equal_values_are_their_own_mode() -> None:
-    assert Estimator("mode")(sample(3, 3, 3)).level == 3  # type: ignore[union-attr]
-    assert Estimator("midpt")(sample(3, 3, 3)).level == 3  # type: ignore[union-attr]
+    assert level(Estimator("mode"), sample(3, 3, 3)).level == 3  # type: ignore[union-attr]
+    assert level(Estimator("midpt"), sample(3, 3, 3)).level == 3  # type: ignore[union-attr]
 
 
 def test_the_last_bin_begins_with_the_greatest_value() -> None:
@@ -295,9 +299,27 @@ def test_half_of_the_values_lie_below_the_middle(counts: list[int], place: float
 @given(arrays(np.float32, st.integers(2, 50), elements=st.floats(-100, 100, width=32)))
 def test_every_statistic_lies_within_its_sample_and_a_bin(values: np.ndarray) -> None:
     for statistic in ("mode", "median", "midpt", "mean"):
-        sky = Estimator(statistic)(values)  # type: ignore[arg-type]
+        sky = level(Estimator(statistic), values)  # type: ignore[arg-type]
         assert sky is None or values.min() - 1e-3 <= sky.level <= values.max() + 1 + 0.2 * values.std()
         assert sky is None or 1 <= sky.npix <= len(values)
+
+
+@given(
+    arrays(np.float32, st.integers(1, 50), elements=st.floats(-100, 100, width=32)),
+    st.tuples(*[st.floats(-100, 100, width=32)] * 2),
+)
+def test_a_core_saves_work_and_changes_nothing(values: np.ndarray, limits: tuple[float, float]) -> None:
+    every = np.ones((1, len(values)), np.bool_)
+    for core in (Core(), Core(*sorted(limits))):
+        gathered = Sample.gather(values[None], every, every, core)
+        np.testing.assert_array_equal(gathered.values, values)
+        low, high = np.float32(min(limits[0], -1)), np.float32(max(limits[1], 1))
+        inside = values[(values >= low) & (values <= high)]
+        count, mean, sigma, *_ = gathered.between(low, high)
+        assert count == len(inside)
+        if count > 1:
+            assert mean == pytest.approx(inside.mean(dtype=np.float64), abs=1e-5)
+            assert sigma == pytest.approx(inside.std(ddof=1, dtype=np.float64), rel=1e-5, abs=1e-5)
 
 
 # ---- polygons
