@@ -170,11 +170,12 @@ class TimeOrder(Assembly):
         if begun and not self.terms.chained(old.header):
             return False
         turn = self._turn(link, old, now, hurry=hurry or begun, insist=insist)
-        if turn.waits:
-            if not begun:
-                self._wait(link, job, turn, now)
+        if turn.waits and not begun:
+            self._wait(link, job, turn, now)
             return False
         self.timeline.wait(link.exposure, "", None)
+        if turn.waits:
+            return False
         wanted = turn.handed.sha256 if turn.handed else ""
         if wanted != (old.handed.sha256 if old.handed else ""):
             if begun:
