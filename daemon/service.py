@@ -245,7 +245,8 @@ class Service(Parts):
         if self._keeper.busy or self._backups.busy:
             return False
         taken_in = self._reception.stuck or bool(self._pressure.high)
-        return self._looked_through and taken_in and self._workshop.idle and not soon
+        done = self._workshop.idle and not self._workshop.waits and not soon
+        return self._looked_through and taken_in and done
 
     @property
     def _looked_through(self) -> bool:

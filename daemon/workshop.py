@@ -38,6 +38,11 @@ class Workshop:
         return not self._engine.running
 
     @property
+    def waits(self) -> bool:
+        """Whether there are jobs, and no place for any: the cluster has no host."""
+        return self.idle and self._room_mb() is None and self._store.backlog() > 0
+
+    @property
     def running(self) -> Sequence[Running]:
         return self._engine.running
 
@@ -72,8 +77,7 @@ class Workshop:
 
     def begin(self) -> None:
         """Start as many jobs as there is room for."""
-        together = self._config.workers.processes, self._dispatch.terms.budget_mb
-        while (room_mb := self._engine.room_mb(*together)) is not None:
+        while (room_mb := self._room_mb()) is not None:
             held_mb = sum(running.job.mem_mb for running in self._engine.running)
             limits = {"budget_mb": held_mb + room_mb, "disk_mb": self.room_mb}
             job = self._store.claim(self._me, time.time(), lease_s=LEASE_S, **limits)
@@ -86,6 +90,9 @@ class Workshop:
             self._engine.start(job, work, folder, self._config.workers.timeout_seconds * job.stretch)
             facts = {"pipeline": work.pipeline, "product": work.subject, "attempt": job.attempt}
             self._tell("started", job=job.id, **facts)
+
+    def _room_mb(self) -> int | None:
+        return self._engine.room_mb(self._config.workers.processes, self._dispatch.terms.budget_mb)
 
     def hear(self) -> None:
         """Publish what has ended well, try again or give up what has not."""

@@ -64,11 +64,11 @@ class Bench:
 _bench: Bench | None = None
 
 
-def fit(message: bytes) -> str:
+async def fit(message: bytes) -> str:
     """Why this process cannot do the service's jobs, in a sentence; empty if it can."""
     global _bench
     terms: Terms = pickle.loads(message)
-    if flaw := _flaw(terms):
+    if flaw := await asyncio.to_thread(_flaw, terms):  # disks may be slow, and Dask must hear that we live
         return flaw
     if _bench is None:
         _bench = Bench(terms.setting)

@@ -12,16 +12,14 @@ from pathlib import Path
 
 import fake_calibration as fake
 import pytest
+from finished_night import check_every_product_is_there_once
 from in_memory import tmp_path
-
-from calwebbd.daemon import sidecar
 
 __all__ = ["tmp_path"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LIB = ROOT / "tests" / "lib"
 EXPOSURES = 6
-MOSAIC = "jw01234-o001_t001_nircam_clear-f200w-sub64p_i2d.fits"
 
 CONFIG = """
 [folders]
@@ -64,32 +62,6 @@ def finish(night: Path) -> None:
         assert service.wait(timeout=60.0) == 0, (night / "log").read_text()
 
 
-def check_every_product_is_there_once(night: Path) -> None:
-    found = {path.name for path in (night / "out").iterdir() if not path.name.startswith(".")}
-    each = {fake.name(n, suffix=s) for n in range(1, EXPOSURES + 1) for s in ("rate", "rateints", "cal")}
-    asn = {name for name in found if name.endswith("_asn.json")}
-    products = each | {MOSAIC}
-    assert found == products | asn | {sidecar.path_of(Path(name)).name for name in products}
-    lights = "+".join(f"cal(rate(light{n}))" for n in range(1, EXPOSURES + 1))
-    assert fake.read(night / "out" / MOSAIC)["data"] == f"i2d({lights})"
-    assert list((night / "out" / ".calwebbd").iterdir()) == []
-    database = sqlite3.connect(night / "state" / "calwebbd.db")
-    try:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        left = database.execute(
-            "SELECT count(*) FROM job WHERE state NOT IN ('done', 'superseded')"
-        ).fetchone()
-        assert left == (0,)
-        # One attempt, and only one, has made each version of each product.
-        twice = "SELECT path, entity FROM generated GROUP BY path, entity HAVING count(*) > 1"
-        assert database.execute(twice).fetchall() == []
-        unmade = "SELECT path FROM file WHERE origin = 'product' AND path NOT IN (SELECT path FROM generated)"
-        assert database.execute(unmade).fetchall() == []
-        assert {Path(row[0]).name for row in database.execute("SELECT path FROM generated")} == found
-    finally:
-        database.close()
-
-
 @pytest.mark.parametrize("seed", range(2))
 def test_a_service_killed_again_and_again_finishes_the_night(night: Path, seed: int) -> None:
     moments = random.Random(seed)
@@ -98,7 +70,7 @@ def test_a_service_killed_again_and_again_finishes_the_night(night: Path, seed: 
             time.sleep(moments.uniform(0.3, 1.3))
             service.send_signal(signal.SIGKILL)
     finish(night)
-    check_every_product_is_there_once(night)
+    check_every_product_is_there_once(night, EXPOSURES)
 
 
 def test_workers_die_with_a_service_that_is_killed(night: Path) -> None:
@@ -121,7 +93,7 @@ def test_a_service_that_is_asked_to_stop_drains(night: Path) -> None:
     database.close()
     assert "running" not in states
     finish(night)
-    check_every_product_is_there_once(night)
+    check_every_product_is_there_once(night, EXPOSURES)
 
 
 def test_the_service_stays_small(night: Path) -> None:

@@ -12,9 +12,9 @@ PATH = os.pathsep.join([str(ROOT / "tests" / "importroot"), str(ROOT / "tests" /
 #: what is lost is noticed soon
 QUICK = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",  # the least it takes
-    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "8s",
     "DASK_DISTRIBUTED__WORKER__HEARTBEAT_INTERVAL": "500ms",
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4s",
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "8s",
 }
 
 

@@ -211,7 +211,7 @@ class FakeRunner:
 
 
 def fit(terms: Terms, **changes: Any) -> str:
-    return host.fit(pickle.dumps(dataclasses.replace(terms, **changes)))
+    return asyncio.run(host.fit(pickle.dumps(dataclasses.replace(terms, **changes))))
 
 
 def test_a_host_that_is_as_the_service_is_fit(agreed: Terms) -> None:
