@@ -52,6 +52,10 @@ class Engine(Protocol):
         processes, budget_mb : what this machine's jobs may have together
         """
 
+    @property
+    def most_mb(self) -> int | None:
+        """Memory that a job has at best, while nothing else runs; None for the whole budget."""
+
     def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Running:
         """Begin a job for which there is room."""
 

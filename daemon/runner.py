@@ -68,6 +68,10 @@ class Runner:
             return None
         return budget_mb - sum(running.job.mem_mb for running in self.running)
 
+    @property
+    def most_mb(self) -> None:
+        """The whole budget: see `Store.reject`."""
+
     def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Worker:
         """Begin a job in its workspace. Its process is started by a thread: the fork server may be busy."""
         ours, theirs = self._context.Pipe(duplex=False)

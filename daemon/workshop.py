@@ -80,10 +80,14 @@ class Workshop:
         while (room_mb := self._room_mb()) is not None:
             held_mb = sum(running.job.mem_mb for running in self._engine.running)
             limits = {"budget_mb": held_mb + room_mb, "disk_mb": self.room_mb}
+            if (most_mb := self._engine.most_mb) is not None:
+                limits["most_mb"] = most_mb
             job = self._store.claim(self._me, time.time(), lease_s=LEASE_S, **limits)
             if job is None:
                 if self._store.explain_disk(limits["disk_mb"]):
                     self._tell("waiting for disk", free_mb=limits["disk_mb"])
+                if most_mb is not None and self._store.explain_memory(most_mb):
+                    self._tell("waiting for a host", largest_mb=most_mb)
                 return
             folder = workspace.folder(self._config.folders.scratch, job)
             work = work_of(job.payload)

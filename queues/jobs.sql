@@ -55,6 +55,7 @@ UPDATE job SET due = 1 WHERE state = 'ready' AND due = 0 AND held = 0 AND not_be
 -- name: claim
 -- Of the heads of all lines the first. It is not overtaken for ever by small ones while it waits for
 -- memory, which comes back; but it is while it waits for room on the disk, which does not by itself.
+-- Jobs that are larger than all there ever is for one are passed over; it may yet come.
 -- A stage that failures have paused has one job at a time, after a while, to see whether it goes again.
 -- Attempt, fence and lease are counted here, so that a job which kills everything counts too.
 UPDATE job SET state = 'running', attempt = attempt + 1, fence = fence + 1, worker = :worker,
@@ -62,7 +63,8 @@ UPDATE job SET state = 'running', attempt = attempt + 1, fence = fence + 1, work
 WHERE id = (
     SELECT job.id FROM stage JOIN job ON job.id = (
         SELECT id FROM job AS head
-        WHERE head.stage = stage.name AND head.state = 'ready' AND head.due = 1 AND NOT EXISTS (
+        WHERE head.stage = stage.name AND head.state = 'ready' AND head.due = 1 AND head.mem_mb <= :most_mb
+        AND NOT EXISTS (
             SELECT 1 FROM job AS other
             WHERE other.subject = head.subject AND other.state IN ('running', 'publishing'))
         ORDER BY boost DESC, priority DESC, turn, id LIMIT 1)
@@ -83,6 +85,13 @@ UPDATE job SET reason = :reason WHERE reason != :reason AND id IN (
             ORDER BY boost DESC, priority DESC, turn, id LIMIT 1) FROM stage WHERE stage.paused = '')
 AND disk_mb + (SELECT coalesce(sum(disk_mb), 0) FROM job
                WHERE worker IS NOT NULL AND state = 'running') > :disk_mb
+
+-- name: explain_memory
+-- Heads of lines that are too large say so.
+UPDATE job SET reason = :reason WHERE reason != :reason AND id IN (
+    SELECT (SELECT id FROM job AS head WHERE head.stage = stage.name AND head.state = 'ready' AND head.due = 1
+            ORDER BY boost DESC, priority DESC, turn, id LIMIT 1) FROM stage WHERE stage.paused = '')
+AND mem_mb > :most_mb
 
 -- name: reject
 -- A job larger than the whole budget would stand at the head of the line for ever.

@@ -48,15 +48,22 @@ class Store(Stages, Gatherings, Holds):
             return True
 
     def claim(
-        self, worker: str, now: float, *, lease_s: float, budget_mb: int, disk_mb: int = UNLIMITED
+        self,
+        worker: str,
+        now: float,
+        *,
+        lease_s: float,
+        budget_mb: int,
+        disk_mb: int = UNLIMITED,
+        most_mb: int = UNLIMITED,
     ) -> Job | None:
         """The most urgent job that fits beside the running ones, now the worker's; None if none does.
 
-        disk_mb : room for what all running jobs write
+        disk_mb : room for what all running jobs write; most_mb : memory for any one, at its best
         """
         with self.transaction():
             self._do("wake", now=now)
-            limits = {"budget_mb": budget_mb, "disk_mb": disk_mb}
+            limits = {"budget_mb": budget_mb, "disk_mb": disk_mb, "most_mb": most_mb}
             row = self._one("claim", worker=worker, now=now, lease_s=lease_s, **limits)
             if row is None:
                 return None
@@ -68,6 +75,12 @@ class Store(Stages, Gatherings, Holds):
         reason = f"waits for room on the disk, {max(disk_mb, 0)} MB may be used"
         with self.transaction():
             return self._do("explain_disk", reason=reason, disk_mb=disk_mb) > 0
+
+    def explain_memory(self, most_mb: int) -> bool:
+        """Have jobs that are too large for all there is say so; whether there were any which did not yet."""
+        reason = f"waits for a host with more memory, the largest has {most_mb} MB"
+        with self.transaction():
+            return self._do("explain_memory", reason=reason, most_mb=most_mb) > 0
 
     def reject(self, budget_mb: int, now: float) -> list[Job]:
         """Bury jobs that no budget will ever admit."""

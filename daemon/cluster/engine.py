@@ -59,6 +59,11 @@ class Cluster:
             self._link = Link(scheduler, self._agree, scratch, self._inbox.post)
         return max((self._free_mb(host) for host in self._with_room()), default=None)
 
+    @property
+    def most_mb(self) -> int | None:
+        """Of the largest host."""
+        return max((host.mb for host in self._hosts.fit), default=None)
+
     def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Remote:
         """Give a job to the host with most room."""
         assert self._link is not None
@@ -82,7 +87,8 @@ class Cluster:
         for message in self._inbox.drain():
             self._hear(message)
         late = time.monotonic() - SILENCE_S
-        self._lose(lambda running: running.heard < late, f"nothing was heard of it for {SILENCE_S:.0f} s")
+        for running in [each for each in self.running if each.heard < late]:
+            self._lose(running, f"nothing was heard of it for {SILENCE_S:.0f} s")
         found, self._found = self._found, []
         return found
 
@@ -127,14 +133,16 @@ class Cluster:
                 self._tell("host refused", host=name, reason=flaw)
         for host in before.flaws.keys() - message.flaws.keys():
             self._tell("host left", host=host.name)
-        self._lose(lambda running: running.at not in message.flaws, "its host is gone")
+        for running in [each for each in self.running if each.at not in message.flaws]:
+            self._lose(running, "its host is gone", blame=True)
 
     @_hear.register
     def _(self, message: Cut) -> None:
         if message.reason != self._cut:
             self._tell("cluster lost", scheduler=self._config.workers.scheduler, reason=message.reason)
         self._hosts, self._cut = Hosts(), message.reason
-        self._lose(lambda running: True, "the scheduler of the cluster is lost")
+        for running in list(self.running):
+            self._lose(running, "the scheduler of the cluster is lost")
 
     @_hear.register
     def _(self, message: Told) -> None:
@@ -150,11 +158,14 @@ class Cluster:
                 self.running.remove(running)
                 self._found.append((running, message.reply))
 
-    def _lose(self, which: Callable[[Remote], bool], reason: str) -> None:
-        for running in [running for running in self.running if which(running)]:
-            self._give_up(running)
-            lost = Reply(failure=Failure.LOST, reason=f"{running.host}: {reason}", peak_mb=running.peak_mb)
-            self._found.append((running, lost))
+    def _lose(self, running: Remote, reason: str, *, blame: bool = False) -> None:
+        """blame : whether it may have been the job, if it had more memory than it asked for."""
+        self._give_up(running)
+        failure, peak_mb = Failure.LOST, running.peak_mb
+        if blame and peak_mb is not None and peak_mb > running.job.mem_mb:
+            failure, reason = Failure.MEMORY, f"{reason}, while it had {peak_mb:.0f} MB"
+        reply = Reply(failure=failure, reason=f"{running.host}: {reason}", peak_mb=peak_mb)
+        self._found.append((running, reply))
 
     def _give_up(self, running: Remote) -> None:
         """Its answer, if there ever is one, means nothing any more."""

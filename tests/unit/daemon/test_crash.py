@@ -65,6 +65,7 @@ class InlineRunner:
 
     def __init__(self) -> None:
         self.running: list[Running] = []
+        self.most_mb = None
         self._replies: list[Reply] = []
 
     def room_mb(self, processes: int, budget_mb: int) -> int | None:

@@ -4,9 +4,11 @@ import asyncio
 import dataclasses
 import pickle
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import in_memory
 import msgspec
 import pytest
 from live_service import config
@@ -19,8 +21,9 @@ from calwebbd.daemon.cluster.messages import Cut, Ended, Host, Hosts, Message, O
 from calwebbd.daemon.config import Config, Workers
 from calwebbd.daemon.work import Input, Work, encode
 from calwebbd.daemon.worker import Reply, Setting
-from calwebbd.queues.job import Job, State
+from calwebbd.queues.job import Job
 from calwebbd.queues.retry import Failure
+from calwebbd.queues.store import Store
 from calwebbd.stages import plugins
 
 __all__ = ["config"]
@@ -37,12 +40,19 @@ WORK = Work(
 )
 
 
+@cache
+def claimed() -> Job:
+    with in_memory.folder() as folder:
+        store = Store(Path(folder) / "queue.db")
+        store.put(WORK.job(300), 0.0)
+        job = store.claim("w", 0.0, lease_s=1.0, budget_mb=300)
+        store.close()
+    assert job is not None
+    return job
+
+
 def job(number: int, mem_mb: int = 300) -> Job:
-    asked = dataclasses.asdict(WORK.job(mem_mb))
-    where = {"boost": 0, "turn": 0, "state": State.RUNNING, "due": 1, "attempt": 1, "fence": 7}
-    tried = {"failure": "", "tries": 0, "predicted_mb": mem_mb, "rung": 0, "stretch": 1, "peak_mb": None}
-    times = {"not_before": 0.0, "lease_until": 1.0, "created_at": 0.0, "changed_at": 0.0}
-    return Job(**asked | where | tried | times, id=number, worker="w", result=None)
+    return dataclasses.replace(claimed(), id=number, fence=7, mem_mb=mem_mb)
 
 
 class FakeLink:
@@ -96,7 +106,7 @@ def begin(cluster: Cluster, number: int, mem_mb: int = 300) -> Path:
 
 def test_the_host_with_most_room_has_the_next_job(cluster: Cluster) -> None:
     hear(cluster, Hosts({SMALL: "", LARGE: ""}))
-    assert cluster.room_mb(1, 1) == 3000
+    assert (cluster.room_mb(1, 1), cluster.most_mb) == (3000, 3000)
     begin(cluster, 1, 2500)
     assert cluster.room_mb(1, 1) == 1000
     begin(cluster, 2)
@@ -126,6 +136,16 @@ def test_jobs_of_a_host_that_is_gone_are_lost_and_others_are_not(cluster: Cluste
     ((number, reply),) = hear(cluster, Hosts({SMALL: ""}))
     assert (number, reply.failure, reply.reason) == (1, Failure.LOST, "large: its host is gone")
     assert link(cluster).dropped == [(1, 7)]
+
+
+def test_a_host_that_goes_with_a_job_that_was_too_large_went_for_want_of_memory(cluster: Cluster) -> None:
+    hear(cluster, Hosts({SMALL: ""}))
+    begin(cluster, 1)
+    begin(cluster, 2)
+    told = [Told((1, 7), "copy", 12, 290.0), Told((2, 7), "copy", 13, 310.0)]
+    ended = hear(cluster, *told, Hosts({}))
+    assert [(number, reply.failure) for number, reply in ended] == [(1, Failure.LOST), (2, Failure.MEMORY)]
+    assert ended[1][1].reason == "small: its host is gone, while it had 310 MB"
 
 
 def test_another_worker_at_the_same_address_is_another_host(cluster: Cluster) -> None:

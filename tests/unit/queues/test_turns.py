@@ -129,3 +129,19 @@ def check_turns(store: Store, jobs: list[tuple[str, int]]) -> None:
         others = {s for s, p in waiting.values() if p == priority}
         assert all(served[share, priority] <= served[other, priority] + 1 for other in others)
     store.close()
+
+
+def test_a_job_that_is_larger_than_any_host_is_passed_and_says_so(store: Store) -> None:
+    put(store, "large", mem_mb=900, priority=3)
+    put(store, "small")
+    first = store.claim("w", 0.0, lease_s=60.0, budget_mb=1000, most_mb=500)
+    assert first is not None
+    assert first.subject == "small"
+    assert store.explain_memory(500)
+    assert not store.explain_memory(500)
+    then = store.claim("w", 0.0, lease_s=60.0, budget_mb=2000, most_mb=900)
+    assert then is not None
+    assert (then.subject, then.reason) == (
+        "large",
+        "waits for a host with more memory, the largest has 500 MB",
+    )
