@@ -374,6 +374,14 @@ def test_rows_of_fixed_slits_are_masked_unless_they_are_in_use(
     assert science.sum() == 4 * len(rows)
 
 
+@pytest.mark.parametrize("kind", ["NRS_LAMP", "NRS_AUTOWAVE", "NRS_AUTOFLAT"])
+def test_of_lamps_only_pixels_of_failed_open_shutters_are_masked(references: References, kind: str) -> None:
+    ramp = make_ramp(np.zeros((1, 1, 2048, 4)), EXP_TYPE=kind, LAMPMODE="IFU", GRATING="G140M")
+    dq = np.zeros((2048, 4), np.uint32)
+    dq[1000, 2] = flags.MSA_FAILED_OPEN
+    assert np.argwhere(scene.science_regions(ramp, references, dq)).tolist() == [[1000, 2]]
+
+
 def test_miri_is_masked_where_it_sees_no_sky(tmp_path: Path) -> None:
     flat = np.ones((NY, NX))
     flat[3, 4] = np.nan
