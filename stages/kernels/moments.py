@@ -30,20 +30,18 @@ def gather(
     least, greatest = np.float32(np.inf), np.float32(-np.inf)
     for j in range(plane.shape[0]):
         for i in range(plane.shape[1]):
-            value = plane[j, i]
-            if not (wanted[j, i] and good[j, i]):
-                continue
-            values[number] = value
-            number += 1
-            if low <= value <= high:
-                offset = value - centre
-                count += 1
-                total += offset
-                squares += offset * offset
-                least, greatest = min(least, value), max(greatest, value)
-            else:
-                others[outside] = value
-                outside += 1
+            value = plane[j, i]  # no branches: which pixels are taken cannot be foreseen
+            taken = wanted[j, i] & good[j, i]
+            inside = taken & (low <= value) & (value <= high)
+            values[number] = others[outside] = value
+            number += 1 if taken else 0
+            outside += 1 if taken & ~inside else 0
+            offset = value - centre if inside else 0.0
+            count += 1 if inside else 0
+            total += offset
+            squares += offset * offset
+            least = value if inside & (value < least) else least
+            greatest = value if inside & (value > greatest) else greatest
     core[0], core[1], core[2], core[3], core[4] = count, total, squares, least, greatest
     return number, outside
 

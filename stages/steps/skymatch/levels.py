@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float, Image
-from calwebbd.stages.kernels import in_threads
+from calwebbd.stages.kernels import in_threads, threads
 from calwebbd.stages.steps.skymatch.overlap import Footprint, Mask, Vertices, fill, overlaps
 from calwebbd.stages.steps.skymatch.statistics import Core, Estimator, Sample, Sky
 
@@ -50,14 +51,20 @@ class Measure:
         with each.in_memory(only=("sci", "dq")) as image:
             good = self._good(image)
             core = Core.of(image.sci[::STRIDE, ::STRIDE][good[::STRIDE, ::STRIDE]])
-            level = partial(self._within, image.sci, good, core)
-            return in_threads([partial(level, polygons) for polygons in outlines])
+            rooms: SimpleQueue[Float] = SimpleQueue()
+            for _ in range(threads()):
+                rooms.put(np.empty((2, image.sci.size), np.float32))
 
-    def _within(self, sci: Float, good: Mask, core: Core, polygons: Sequence[Vertices]) -> Sky | None:
-        mask = np.zeros(good.shape, np.bool_)
-        for polygon in polygons:
-            fill(mask, polygon)
-        return self.estimate(Sample.gather(sci, good, mask, core))
+            def level(polygons: Sequence[Vertices]) -> Sky | None:
+                mask = np.zeros(good.shape, np.bool_)
+                for polygon in polygons:
+                    fill(mask, polygon)
+                room = rooms.get()  # used again and again: fresh memory takes longer than the pixels
+                sky = self.estimate(Sample.gather(image.sci, good, mask, core, room))
+                rooms.put(room)
+                return sky
+
+            return in_threads([partial(level, polygons) for polygons in outlines])
 
     def _good(self, image: Image) -> Mask:
         good: Mask = np.isfinite(image.sci)

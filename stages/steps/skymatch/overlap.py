@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,21 +90,26 @@ def overlaps(image: Image, own: Footprint, groups: Sequence[Sequence[Footprint]]
 
     own : the image's own footprint
     """
-    to_pixels = _sky_to_pixel(image.wcs)
-    found = []
-    for others in groups:
+    outlines: list[tuple[int, Any]] = []
+    for number, others in enumerate(groups):
         near = (other for other in others if not own.is_far_from(other))
-        outlines = [outline for other in near for outline in common(own, other)]
-        found.append([np.column_stack(to_pixels(ra, dec)) for ra, dec in outlines])
+        outlines += [(number, np.array(outline)) for other in near for outline in common(own, other)]
+    found: list[list[Vertices]] = [[] for _ in groups]
+    if outlines:  # all at once: a gwcs takes as long for one point as for a thousand
+        pixels = np.column_stack(_sky_to_pixel(image.wcs, *np.hstack([sky for _, sky in outlines])))
+        ends = np.cumsum([sky.shape[1] for _, sky in outlines])
+        for (number, _), vertices in zip(outlines, np.split(pixels, ends[:-1]), strict=True):
+            found[number].append(vertices)
     return found
 
 
-def _sky_to_pixel(wcs: Any) -> Callable[..., tuple[Any, ...]]:
-    """The inverse, once: the gwcs makes it anew for each call."""
+def _sky_to_pixel(wcs: Any, ra: Any, dec: Any) -> tuple[Any, ...]:
+    """Through the inverse that the gwcs has, or by iteration."""
     try:
-        return partial(wcs.backward_transform, with_bounding_box=False)
+        inverse = wcs.backward_transform
     except NotImplementedError:
-        return partial(wcs.invert, with_bounding_box=False)
+        inverse = wcs.invert
+    return tuple(inverse(ra, dec, with_bounding_box=False))
 
 
 def common(one: Footprint, other: Footprint) -> list[tuple[Any, Any]]:
@@ -183,15 +187,22 @@ def fill(mask: Mask, vertices: Vertices) -> None:
     ny, nx = mask.shape
     if np.ptp(corners[:, 0]) == 0:
         return
-    for row, columns in zip(*_scan(corners), strict=True):
-        if 0 <= row + dy < ny:
-            for first, last in zip(columns[::2], columns[1::2], strict=False):
-                if last != NOWHERE and last + dx >= 0:
-                    mask[row + dy, max(0, first + dx) : min(nx - 1, last + dx) + 1] = True
+    first_row, columns = _scan(corners)
+    start, stop = max(0, first_row + dy), min(ny, first_row + dy + len(columns))
+    if start >= stop:
+        return
+    x, part = np.arange(nx, dtype=np.int32), columns[start - first_row - dy : stop - first_row - dy]
+    for k in range(0, part.shape[1] - 1, 2):
+        closed = part[:, k + 1] != NOWHERE
+        first = np.where(closed, part[:, k] + dx, nx).clip(0, nx).astype(np.int32)
+        last = np.where(closed, part[:, k + 1] + dx, -1).clip(-1, nx).astype(np.int32)
+        mask[start:stop] |= (x >= first[:, None]) & (x <= last[:, None])
 
 
-def _scan(corners: NDArray[np.int64]) -> tuple[list[int], list[list[int]]]:
-    """The rows of a polygon, and in each the first and last columns of its parts, by turns; then `NOWHERE`.
+def _scan(corners: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+    """The first row of a polygon; and of each the first and last columns of its parts, by turns.
+
+    `NOWHERE` fills what is left.
 
     An edge belongs to the rows from its lower end to below its upper one; the highest
     row has no edge of its own, and takes those of the row below it.
@@ -204,4 +215,4 @@ def _scan(corners: NDArray[np.int64]) -> tuple[list[int], list[list[int]]]:
     own = np.minimum(rows, rows[-1] - 1)[:, None]
     crossings = np.ceil((rows[:, None] - y0) / (y1 - y0) * (x1 - x0) + x0).astype(np.int64)
     crossings[(own < lower) | (own >= upper)] = NOWHERE
-    return rows.tolist(), np.sort(crossings, axis=1).tolist()
+    return int(rows[0]), np.sort(crossings, axis=1)

@@ -14,7 +14,7 @@ from calwebbd.stages.kernels import moments
 from calwebbd.stages.steps.skymatch.overlap import Mask
 
 Statistic = Literal["mode", "median", "midpt", "mean"]
-SHARE = 0.1  #: of the values lie below the core of a sample, and as many above
+SHARE = 0.05  #: of the values lie below the core of a sample, and as many above
 ENOUGH = 10_000  #: values tell where
 NOTHING = np.array([0, 0, 0, np.inf, -np.inf])  #: moments of no value
 TINY = 10 * float(np.finfo(np.float32).eps)  #: bins narrower than this are not made
@@ -63,9 +63,12 @@ class Sample:
     moments: NDArray[np.float64]
 
     @classmethod
-    def gather(cls, sci: Float, good: Mask, wanted: Mask, core: Core) -> Sample:
-        """The good ones of the pixels that are wanted, (ny, nx)."""
-        values, others = np.empty(sci.size, np.float32), np.empty(sci.size, np.float32)
+    def gather(cls, sci: Float, good: Mask, wanted: Mask, core: Core, room: Float | None = None) -> Sample:
+        """The good ones of the pixels that are wanted, (ny, nx).
+
+        room : (2, sci.size), for the values, which stay there
+        """
+        values, others = np.empty((2, sci.size), np.float32) if room is None else room
         found = np.empty(5)
         number, outside = moments.gather(
             *(sci, good, wanted, np.float32(core.low), np.float32(core.high), core.centre),

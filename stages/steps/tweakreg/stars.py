@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve
 
 from calwebbd.stages.exposure import Float
+from calwebbd.stages.threads import by_rows
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -47,7 +48,7 @@ def find_stars(image: Float, mask: Mask, threshold: float, shape: Shape) -> tupl
     threshold : of the convolved image
     """
     kernel, inside = _kernel(shape.fwhm, shape.radius)
-    y, x = _peaks(convolve(image, kernel, mode="constant"), mask, threshold, shape.separation)
+    y, x = _peaks(_convolved(image, kernel), mask, threshold, shape.separation)
     cuts = _cut_out(image, y, x, len(kernel) // 2)
     sky = (cuts * ~inside).sum(axis=(1, 2)) / np.count_nonzero(~inside)
     cuts = np.maximum((cuts - sky[:, None, None]) * inside, 0)
@@ -79,6 +80,19 @@ def _kernel(fwhm: float, radius: float) -> tuple[Array, Mask]:
     mean = gaussian.sum() / inside.sum()
     spread = (gaussian**2).sum() - gaussian.sum() * mean
     return (gaussian - mean) / spread * inside, inside
+
+
+def _convolved(image: Float, kernel: Array) -> Float:
+    """The image seen through a kernel, 0 beyond its edges; some rows and those around them at a time."""
+    out, half = np.empty_like(image), len(kernel) // 2
+
+    def rows(start: int, stop: int) -> None:
+        first = max(0, start - half)
+        found = convolve(image[first : stop + half], kernel, mode="constant")
+        out[start:stop] = found[start - first : stop - first]
+
+    by_rows(rows, len(image))
+    return out
 
 
 def _peaks(image: Float, mask: Mask, threshold: float, separation: float) -> tuple[Pixels, Pixels]:
