@@ -6,7 +6,8 @@ calibrated, takes the file that it has handed on (`HANDED`) as a further input, 
 is decided for ever: whenever something happens to an exposure, it and the next are looked at
 again. One that came late, or hands on something else than before, has the next made again, and that perhaps
 the one after it; where what is handed on stays as it was nothing more is done. An exposure waits only for
-earlier ones, so that none waits for itself, and never for one that is dead.
+earlier ones, so that none waits for itself, and never for one that is dead; for one that is less urgent, as
+old data that are made again are, only if that has never handed anything on, and then by the clock.
 """
 
 from collections.abc import Sequence
@@ -169,7 +170,7 @@ class TimeOrder(Assembly):
         begun = job.state is State.DONE or job.attempt > 0
         if begun and not self.terms.chained(old.header):
             return False
-        turn = self._turn(link, old, now, hurry=hurry or begun, insist=insist)
+        turn = self._turn(link, job, now, hurry=hurry or begun, insist=insist)
         if turn.waits and not begun:
             self._wait(link, job, turn, now)
             return False
@@ -212,9 +213,9 @@ class TimeOrder(Assembly):
         if self.store.put(put, now):
             self.records.decide("service", "make again", old.subject, cause, now)
 
-    def _turn(self, link: Link, work: Work, now: float, *, hurry: bool, insist: bool) -> Turn:
+    def _turn(self, link: Link, own: Job, now: float, *, hurry: bool, insist: bool) -> Turn:
         """Whom it waits for, or what it takes."""
-        if not self.terms.chained(work.header):
+        if not self.terms.chained(work_of(own.payload).header):
             return Turn()
         calm, patience = (0.0, 0.0) if hurry or insist else (self.terms.clocks.hold_s, self.terms.patience_s)
         without = []
@@ -226,8 +227,8 @@ class TimeOrder(Assembly):
         for earlier in self.timeline.before(link):
             job = self._newest(earlier.exposure)
             if job is not None and job.state in _UNDER_WAY and not insist:
-                clock = job.changed_at + patience if _fails(job, now) else None
-                if clock is None or now < clock:
+                clock = _clock(job, own, link, patience, now)
+                if clock is None or (now < clock and not (_less(job, own) and earlier.handed is not None)):
                     return Turn(waits_for=earlier.exposure, look_at=clock)
             if earlier.handed is not None:
                 return self._calm(link, calm, now, Turn(_input(earlier.handed), without=tuple(without)))
@@ -242,8 +243,8 @@ class TimeOrder(Assembly):
 
     def _distinct(self, work: Work) -> Work:
         """The same work, if it was done before, as a new edition of it."""
-        while (same := self.store.by_key(work.key)) is not None and same.state not in _UNDER_WAY:
-            work = msgspec.structs.replace(work, edition=max(work.edition, same.id))
+        while (same := self.store.by_key(work.key)) is not None:
+            work = msgspec.structs.replace(work, edition=max(work.edition + 1, same.id))
         return work
 
     def _link_of(self, work: Work, now: float) -> Link | None:
@@ -253,9 +254,16 @@ class TimeOrder(Assembly):
         return self.store.newest(f"{PIPELINE}:{exposure}")
 
 
-def _fails(job: Job, now: float) -> bool:
-    """Whether its last attempt failed, and the next is not due."""
-    return job.state is State.READY and bool(job.failure) and not job.due and job.not_before > now
+def _clock(job: Job, own: Job, link: Link, patience_s: float, now: float) -> float | None:
+    """When the wait for a predecessor's job ends, if not with that: it may fail for long, or never begin."""
+    if job.state is State.READY and job.failure and not job.due and job.not_before > now:
+        return job.changed_at + patience_s
+    return link.since + patience_s if _less(job, own) else None
+
+
+def _less(job: Job, own: Job) -> bool:
+    """Whether a job is less urgent than another, which may keep it waiting for ever."""
+    return job.state is State.READY and (job.boost, job.priority) < (own.boost, own.priority)
 
 
 def _bare(work: Work) -> Work:

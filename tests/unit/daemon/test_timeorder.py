@@ -462,6 +462,31 @@ def test_in_another_context_they_are_made_again_in_order(new: Callable[..., Nigh
     assert work_of(night.job(3).payload).context == "d.pmap"
 
 
+def test_new_data_do_not_wait_for_old_data_that_are_made_again(new: Callable[..., Night]) -> None:
+    night = new()
+    night.arrives(1, SATURATES="a")
+    night.works(10.0)
+    number = night.job(1).id
+    night.store.pause("image2", "so that little else is done", night.now)
+    night.dispatch.terms = terms(night.config, "d.pmap")
+    night.dispatch.redo(number, night.now, live=False, reason="d.pmap is in force")
+    night.arrives(2)
+    assert night.works(10.0) == ["00002", "00001"]
+    assert night.rate(2) == "rate(light2 lit a)"
+
+
+def test_for_those_who_are_less_urgent_and_were_never_made_a_clock_runs(new: Callable[..., Night]) -> None:
+    night = new(patience_seconds=300.0)
+    night.store.boost("09999", -1, night.now)
+    night.store.pause("detector1", "by the test", night.now)
+    night.arrives(1, PROGRAM="09999")
+    night.arrives(2)
+    night.works(10.0)
+    assert night.job(2).reason == f"waits for its predecessor {root(1)} until 1970-01-01 00:05:00"
+    night.works(300.0)
+    assert not night.job(2).held
+
+
 def test_when_the_order_is_switched_off_those_that_wait_go_on(new: Callable[..., Night]) -> None:
     night = new()
     night.arrives(2)
