@@ -19,6 +19,7 @@ from calwebbd.daemon.route import STAGES, estimate_disk_mb, lacking, member_name
 from calwebbd.daemon.terms import Terms
 from calwebbd.daemon.work import Input, Work, encode, work_of
 from calwebbd.queues.groups import Group
+from calwebbd.queues.job import State
 from calwebbd.queues.store import Store
 from calwebbd.stages.associations import (
     Association,
@@ -242,11 +243,17 @@ class Assembly:
         feeds: str = "",
         reason: str = "",
     ) -> bool:
-        """False if just this was put before."""
+        """False if just this was put before, and what it made is still there."""
         # An estimate is no proof: what seems larger than the budget is tried alone.
         mem_mb = min(self.terms.estimate(work.pipeline, headers), self.terms.budget_mb)
         disk_mb = estimate_disk_mb(work.pipeline, headers)
-        return self.store.put(work.job(mem_mb, disk_mb=disk_mb, feeds=feeds, reason=reason), now)
+        if self.store.put(work.job(mem_mb, disk_mb=disk_mb, feeds=feeds, reason=reason), now):
+            return True
+        same = self.store.by_key(work.key)
+        if same is None or same.state is not State.DONE or not self.records.replaced(same.id):
+            return False
+        once_more = msgspec.structs.replace(work, edition=max(work.edition, same.id))
+        return self._put(once_more, headers, now, feeds=feeds, reason=reason)
 
 
 def value_of(value: str | None, role: str) -> Input:

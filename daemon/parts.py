@@ -77,7 +77,8 @@ class Parts:
         self._backups = Backups(config, self._records, self._alerts, post, self._tell)
         stack.callback(self._backups.close)
         self._note_terms()
-        self._workshop = Workshop(self._dispatch, engine, config, self._tell)
+        told = self._keeper.damaged
+        self._workshop = Workshop(self._dispatch, engine, config, self._tell, told)
         self._pressure = Pressure(self._dispatch, self._workshop, config.queue.backlog, self._tell)
         self._reception = Reception(self._dispatch, load(self.verify), config.watch, post, self._tell)
         stack.callback(self._reception.close)

@@ -157,6 +157,10 @@ class Records:
         """Whether any other pipeline than this has something of a program still to do."""
         return bool(self._all("unfinished", pattern=f"*:jw{program}*", pipeline=but))
 
+    def replaced(self, job: int) -> bool:
+        """Whether something else is now in the place of a product that a job has made."""
+        return bool(self._all("replaced", job=job))
+
     def note(self, path: Path, note: str) -> None:
         """Why nothing follows from a file."""
         self._do("note", path=str(path), note=note)

@@ -139,3 +139,9 @@ INSERT INTO left_out (activity, name, reason) VALUES (:activity, :name, :reason)
 -- name: taken
 -- It was left out of this product before, and is used now.
 UPDATE file SET note = '' WHERE path = :path AND substr(note, 1, length(:note)) = :note
+
+-- name: replaced
+-- What a job has made last, where the path now holds another content.
+SELECT 1 FROM generated JOIN file ON file.path = generated.path
+WHERE generated.activity = (SELECT max(id) FROM activity WHERE job = :job AND outcome = 'complete')
+AND file.entity != generated.entity LIMIT 1

@@ -12,7 +12,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,15 @@ import structlog
 from calwebbd.daemon import logs, sidecar, workspace
 from calwebbd.daemon.work import HANDED, FileSum, Result, Work
 from calwebbd.queues.retry import Failure
-from calwebbd.stages.errors import InputError, ParameterError, PluginError, ReferenceMissing
+from calwebbd.stages.crds import damage
+from calwebbd.stages.crds.damage import Damaged
+from calwebbd.stages.errors import (
+    InputError,
+    ParameterError,
+    PluginError,
+    ReferenceMissing,
+    Unreadable,
+)
 
 _PR_SET_PDEATHSIG = 1
 #: a disk is full, over its quota, read-only, or gone
@@ -48,13 +56,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Reply:
-    """How an attempt ended: with a result, or with a failure, its reason, and the memory it had used."""
+    """How an attempt ended: with a result, or with a failure, its reason, and the memory it had used.
+
+    damaged : references that were found corrupt meanwhile
+    """
 
     result: Result | None = None
     failure: Failure | None = None
     reason: str = ""
     detail: str = ""
     peak_mb: float | None = None
+    damaged: tuple[Damaged, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,10 +113,19 @@ def _isolate() -> None:
 def attempt(
     function: str, work: Work, folder: Path, report: Callable[[str, str], None], job: int = 0, number: int = 1
 ) -> Reply:
-    """Run the pipeline; the one broad `except`, so that every end is an answer.
+    """Run the pipeline; its end, and the corrupt references that were met.
 
     job, number : which attempt at which job it is, for the record beside the products
     """
+    damage.met.clear()
+    reply = _attempt(function, work, folder, report, job, number)
+    return replace(reply, damaged=tuple(damage.met.values()))
+
+
+def _attempt(
+    function: str, work: Work, folder: Path, report: Callable[[str, str], None], job: int, number: int
+) -> Reply:
+    """The one broad `except`, so that every end is an answer."""
     started = time.time()
     try:
         file = workspace.prepare(folder, work)
@@ -121,6 +142,10 @@ def attempt(
         return Reply(result=_result(work, folder, outcomes, started, job, number))
     except (InputError, ParameterError) as error:
         return _unless_away(work, Reply(failure=Failure.INPUT, reason=_said(error)))
+    except Unreadable as error:
+        from calwebbd.stages.crds.keep import doubt
+
+        return Reply(failure=Failure.MISSING, reason=doubt(error.path, _said(error)))
     except ReferenceMissing as error:
         return Reply(failure=Failure.MISSING, reason=_said(error))
     except Exception as error:

@@ -16,17 +16,28 @@ from calwebbd.daemon.worker import Reply
 from calwebbd.queues.job import Job, State
 from calwebbd.queues.retry import Failure
 from calwebbd.queues.store import Stale
+from calwebbd.stages.crds.damage import Damaged
 
 Tell = Callable[..., None]
 
 
 class Workshop:
-    def __init__(self, dispatch: Dispatch, engine: Engine, config: Config, tell: Tell) -> None:
+    """on_damaged : is told of corrupt references that jobs have met"""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        engine: Engine,
+        config: Config,
+        tell: Tell,
+        on_damaged: Callable[[Sequence[Damaged]], None] = lambda damaged: None,
+    ) -> None:
         self._dispatch = dispatch
         self._store = dispatch.store
         self._engine = engine
         self._config = config
         self._tell = tell
+        self._on_damaged = on_damaged
         self._me = instance.identity()
 
     def reconfigure(self, config: Config) -> None:
@@ -127,8 +138,12 @@ class Workshop:
             self._dispatch.records.decide("service", "interrupt", job.subject, "the service was stopped", now)
 
     def _ended(self, running: Running, reply: Reply) -> None:
+        if reply.damaged:
+            self._on_damaged(reply.damaged)
         if reply.result is None:
             self._failed(running.job, reply, running.started)
+            if reply.damaged and all(each.mended for each in reply.damaged):
+                self._store.hasten(running.job.id, time.time())
             return
         now = time.time()
         self._store.publish(running.job, encode(reply.result), now)

@@ -1,5 +1,8 @@
 """The ways in which calibrating an exposure can end other than well."""
 
+from pathlib import Path
+from typing import Self
+
 
 class CalibrationError(Exception):
     """A calibration that cannot go on: which file, at which step, why.
@@ -35,6 +38,18 @@ class Incomplete(InputError):
 
 class ReferenceMissing(CalibrationError):
     """A reference file, mapping or context cannot be had now; it may be later."""
+
+
+class Unreadable(ReferenceMissing):
+    """A reference file is there, but cannot be read; `path` is where."""
+
+    path = Path()
+
+    @classmethod
+    def of(cls, path: Path, why: str) -> Self:
+        found = cls(f"{path.name} cannot be read ({why})")
+        found.path = path
+        return found
 
 
 class ParameterError(CalibrationError):

@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from yaml import YAMLError
 
 from calwebbd.stages import flags
-from calwebbd.stages.errors import ReferenceMissing
+from calwebbd.stages.errors import ReferenceMissing, Unreadable
 from calwebbd.stages.exposure import Float, Header, Lines, PixelDQ, Subarray, Table
 from calwebbd.stages.fits.arrays import open_fits, read_array, read_table
+
+#: what astropy, asdf and yaml raise for files that are cut short or garbled
+_BROKEN = (OSError, ValueError, LookupError, TypeError, EOFError, YAMLError)
 
 
 class Reference:
@@ -58,13 +62,13 @@ class Reference:
 
     def shape(self, name: str = "SCI") -> tuple[int, ...]:
         """Shape of an extension in the file."""
-        with self._open() as hdus:
+        with self._open() as hdus, self._reading():
             header = hdus[name].header
             return tuple(header[f"NAXIS{n}"] for n in range(header["NAXIS"], 0, -1))
 
     def array(self, name: str = "SCI", *, planes: slice | None = None, cut: bool = True) -> NDArray[Any]:
         """An extension's array, or some of its planes, counted through all its other axes."""
-        with self._open() as hdus:
+        with self._open() as hdus, self._reading():
             if name not in hdus:
                 raise ReferenceMissing(f"{self.path.name} has no extension {name}")
             part = self._part(hdus) if cut and self._cuts else None
@@ -93,7 +97,7 @@ class Reference:
 
     def table(self, name: str | int = 1) -> Table:
         """Rows of a table extension."""
-        with self._open() as hdus:
+        with self._open() as hdus, self._reading():
             return read_table(hdus[name])
 
     def columns(self, name: str | int = 1) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -107,7 +111,7 @@ class Reference:
         """The tree of an ASDF reference, wholly in memory."""
         import asdf
 
-        with asdf.open(self.path, lazy_load=False, memmap=False) as file:
+        with self._reading(), asdf.open(self.path, lazy_load=False, memmap=False) as file:
             return file.tree
 
     @contextmanager
@@ -115,12 +119,18 @@ class Reference:
         if self._held is not None:
             yield self._held
             return
-        try:
+        with self._reading():
             hdus = open_fits(self.path)
-        except OSError as error:
-            raise ReferenceMissing(f"{self.path.name} cannot be read ({error})") from error
         with hdus:
             yield hdus
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What goes wrong in a library that reads is the file's fault, not that of a step or its exposure."""
+        try:
+            yield
+        except _BROKEN as error:
+            raise Unreadable.of(self.path, str(error) or type(error).__name__) from error
 
     def _part(self, hdus: Any) -> tuple[Lines, Lines] | None:
         """Rows and columns of this file that the exposure has; None if it is made for its subarray."""

@@ -21,6 +21,7 @@ import msgspec
 
 from calwebbd.daemon.contexts.epochs import Change
 from calwebbd.stages.crds import cache, keep, literal_context
+from calwebbd.stages.crds.damage import Damaged
 from calwebbd.stages.crds.fetch import Fetcher
 from calwebbd.stages.crds.ledger import Corrupt
 from calwebbd.stages.crds.server import Server
@@ -39,15 +40,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     as_jwst: str = ""
     database: str | None = None
     references: tuple[str, ...] = ()
-
-
-class Damaged(msgspec.Struct, frozen=True):
-    """A corrupt reference; good_at : when it was last known to be well; mended : fetched again."""
-
-    name: str
-    reason: str
-    good_at: float
-    mended: bool
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from calwebbd.daemon.contexts.due import again_due, refresh_due, spread
 from calwebbd.daemon.contexts.epochs import Change, Epoch, Epochs
 from calwebbd.daemon.contexts.policy import activate, environment, receive, sentence, server_of
 from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.stages.crds.damage import Damaged
 from calwebbd.stages.errors import ReferenceMissing
 
 MODULE = "calwebbd.daemon.contexts.errands"
@@ -63,6 +64,9 @@ class Keeper:
         """The service starts: that context is in force, by the configuration or as it was."""
         active = self.epochs.active()
         if active is not None and active.context == context:
+            self._dispatch.behind = (
+                True  # it may have come into force while no service ran, or just before a kill
+            )
             return
         cause = "start" if active is None else "configured"
         redo = self._config.crds.reprocess == "auto"
@@ -147,11 +151,14 @@ class Keeper:
         self._alerts.clear(message.errand)
         if message.errand == "verify":
             self._dispatch.records.set("references verified", str(now), now)
-            self._damaged(answer["damaged"], answer["verified"])
+            damaged = msgspec.convert(answer["damaged"], list[Damaged])
+            self.damaged(damaged)
+            if not damaged:
+                self._tell("references verified", files=answer["verified"])
         else:
             self._failed = None
-            self._dispatch.records.set("crds refreshed", str(now), now)
             self._refreshed(msgspec.convert(answer["change"], Change), now)
+            self._dispatch.records.set("crds refreshed", str(now), now)  # last: else a kill would cost a day
 
     def pump(self, now: float) -> bool:
         """Put a few of the jobs that are to be done again; whether there are more."""
@@ -180,20 +187,21 @@ class Keeper:
         what = "The context cannot be refreshed" if errand == "refresh" else "References cannot be verified"
         self._alerts.tell(errand, "crds", f"{what}, {context} stays in force: {reason}", ())
 
-    def _damaged(self, damaged: list[Mapping[str, Any]], verified: int) -> None:
-        for each in damaged:
-            name, since = each["name"], each["good_at"]
-            users = self.epochs.users(name, since)
-            self._tell("corrupt", file=name, reason=each["reason"], mended=each["mended"], used_by=len(users))
+    def damaged(self, found: Iterable[Damaged]) -> None:
+        """Corrupt references: tell of them, and of what was made with each since it was last well."""
+        for each in found:
+            users = self.epochs.users(each.name, each.good_at)
+            facts = {"file": each.name, "reason": each.reason, "mended": each.mended}
+            self._tell("corrupt", **facts, used_by=len(users))
             products = sorted({user["product"] for user in users})
             text = (
-                f"{each['reason']}; it {'was fetched again' if each['mended'] else 'is not to be had'}. "
+                f"{each.reason}; it {'was fetched again' if each.mended else 'could not be replaced'}. "
                 f"Made with it since it was last well: {', '.join(products) or 'nothing'}"
             )
-            parts = name.split("_")
-            self._alerts.tell(f"corrupt {name}", "corrupt", text, parts[1:2])
-        if not damaged:
-            self._tell("references verified", files=verified)
+            cause = f"corrupt {each.name}"
+            self._alerts.tell(cause, "corrupt", text, each.name.split("_")[1:2])
+            if each.mended:
+                self._alerts.clear(cause)
 
     def _moment(self, name: str) -> float | None:
         found = self._dispatch.records.setting(name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pprint
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache as once
 from pathlib import Path
 from typing import Any
 
 from calwebbd.stages.crds import cache, mapping
+from calwebbd.stages.crds.damage import meet, met
 from calwebbd.stages.crds.fetch import Fetcher, alone, matches
 from calwebbd.stages.crds.ledger import Corrupt, Entry, Ledger
 from calwebbd.stages.crds.server import Server, ServerError, Sum, sums_of
@@ -29,11 +31,36 @@ def keep(name: str, *, anew: bool = False, fetcher: Fetcher | None = None) -> En
         return ledger.verify(path, lambda: fetcher.sums.get(name))
     try:
         return ledger.verify(path, lambda: _expected(name, fetcher), anew=anew)
-    except Corrupt:
+    except Corrupt as error:
+        meet(name, error.reason, error.good_at)
         if not cache.writable() or (cache.server_url() is None and fetcher is None):
             raise
         set_aside(path)
-        return keep(name, fetcher=fetcher)
+        entry = keep(name, fetcher=fetcher)
+        meet(name, error.reason, error.good_at, mended=True)
+        return entry
+
+
+def doubt(path: Path, reason: str) -> str:
+    """A reference cannot be read: hash it, and fetch it again if it is corrupt; what came of that.
+
+    One that is just as CRDS has it is a matter for a person; it counts as damaged, too.
+    """
+    name = path.name
+    if "CRDS_PATH" not in os.environ or cache.place(name) != path:
+        return reason
+    met.pop(name, None)
+    try:
+        keep(name, anew=True)
+    except ReferenceMissing as error:
+        return error.reason
+    except OSError as error:
+        meet(name, f"{name} cannot be read ({error.strerror})", time.time())
+        return met[name].reason
+    if name in met:
+        return f"{met[name].reason}, and has been fetched again"
+    meet(name, f"{reason}, though it is just what CRDS has", time.time())
+    return met[name].reason
 
 
 def keep_context(context: str, fetcher: Fetcher | None = None) -> dict[str, str]:

@@ -3,7 +3,8 @@
 A fake exposure is JSON, its header and some text. The header's DO says what shall happen
 to it in `calibrate`, its AT in which pipeline, its ALSO which further products each makes. It SATURATES
 pixels, by their names, which stay so for PERSISTS seconds after its EXPEND; those that were so when it
-began are told of in its rates.
+began are told of in its rates. Its REFS are what each pipeline uses: the files of
+each type of reference, by context.
 """
 
 import errno
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from calwebbd.stages.associations import Member, load_asn
-from calwebbd.stages.errors import Incomplete, InputError, ReferenceMissing
+from calwebbd.stages.crds import locate
+from calwebbd.stages.errors import Incomplete, InputError, ReferenceMissing, Unreadable
 from calwebbd.stages.names import split_suffix
 from calwebbd.stages.verify import Facts
 
@@ -139,25 +141,37 @@ def calibrate(
     if seconds := float(header.get("SECONDS", 0)):
         time.sleep(seconds)
     lit = _persistence(header, given, left) if left else ""
+    references = _references(header, pipeline, context)
+    by = "".join(f" by {file}" for file in references.values())
     products = []
     for suffix in (*suffixes, *header.get("ALSO", {}).get(pipeline, ())):
         path = output_dir / f"{root}_{suffix}.fits"
-        data = f"{suffix}({'+'.join(part['data'] for part in parts)}{lit})"
+        data = f"{suffix}({'+'.join(part['data'] for part in parts)}{lit}{by})"
         path.write_text(json.dumps({"header": header, "data": data}) + "\nEND")
         products.append(Written(path, suffix))
     logging.getLogger(__name__).info("copied")
     parameters = {"factor": [steps.get("copy", {}).get("factor", 1), "default"]}
     for rule, own in rules.items():
         parameters |= {key: [value, f"rule {rule}"] for key, value in own.get("copy", {}).items()}
-    step = Step(
-        "copy", "S_COPY", "COMPLETE", references={"paper": "fake_paper_0001.fits"}, parameters=parameters
-    )
+    references |= {"paper": "fake_paper_0001.fits"}
+    step = Step("copy", "S_COPY", "COMPLETE", references=references, parameters=parameters)
     if left is None:
         return [Outcome(tuple(products), (step,), left_out=tuple(left_out))]
     files = {"persistence_array_file": given and str(given), "save_persistence": str(left)}
     values = {key: [value, "time order"] for key, value in files.items()}
     status = "SKIPPED" if "BLIND" in header else "COMPLETE"
     return [Outcome(tuple(products), (step, Step("persistence", "S_PERSIS", status, parameters=values)))]
+
+
+def _references(header: Mapping[str, Any], pipeline: str, context: str) -> dict[str, str]:
+    """What it uses, out of the cache of CRDS; a file that begins with GARBLED cannot be read."""
+    types = header.get("REFS", {}).get(pipeline, {})
+    found = {kind: str(names[context]) for kind, names in types.items()}
+    for name in found.values():
+        path = locate(name, context)
+        if path.read_bytes().startswith(b"GARBLED"):
+            raise Unreadable.of(path, "it is garbled")
+    return found
 
 
 def _persistence(header: Mapping[str, Any], given: Path | None, left: Path) -> str:

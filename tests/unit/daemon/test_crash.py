@@ -7,13 +7,13 @@ kill -9 leaves. The night that follows must end as if nothing had happened.
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fake_calibration as fake
 import pytest
+from fuses import Crash, FragileStore, Fuse
 
 from calwebbd.daemon import instance, records, workspace
 from calwebbd.daemon.config import Config, Crds, Folders, Workers
@@ -27,37 +27,6 @@ from calwebbd.daemon.workshop import Workshop
 from calwebbd.queues.store import Store, connect
 
 MOSAIC = "jw01234-o001_t001_nircam_clear-f200w-sub64p_i2d.fits"
-
-
-class Crash(BaseException):
-    """The process ends here."""
-
-
-class Fuse:
-    """Counts writes, and crashes before the one of the given number."""
-
-    def __init__(self, blows_at: int | None) -> None:
-        self.writes = 0
-        self._blows_at = blows_at
-
-    def burn(self) -> None:
-        if self.writes == self._blows_at:
-            raise Crash
-        self.writes += 1
-
-
-class FragileStore(Store):
-    """A store whose commits burn the fuse."""
-
-    fuse: Fuse
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        before = self.connection.total_changes
-        with super().transaction():
-            yield
-            if self._depth == 1 and self.connection.total_changes > before:
-                self.fuse.burn()
 
 
 class InlineRunner:

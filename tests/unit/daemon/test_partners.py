@@ -96,7 +96,7 @@ def test_a_new_version_of_the_background_makes_a_new_one_of_the_product(config: 
     run_once(config)
     assert data(config, CAL[1]) == "cal(rate(light1)+background=rate(darker))"
     with asking(config.folders.database) as ask:
-        assert len(ask.versions(CAL[1])) == 2
+        assert len(ask.versions(CAL[1])["versions"]) == 2
 
 
 def test_an_association_that_comes_late_makes_the_product_anew(config: Config) -> None:

@@ -1,79 +1,23 @@
 """A service and a CRDS server: refreshed, in doubt, approved; errands are processes of their own."""
 
 import json
-import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fake_calibration as fake
 import msgspec
 import pytest
-from crds_server import CrdsServer, Faults, serve, small_cache
+from crds_night import GAIN, NEW, OLD, config, double, forget_refresh, origin, rows, run_once
+from crds_server import CrdsServer, Faults
 
 from calwebbd.daemon.commands import contexts as commands
-from calwebbd.daemon.config import Config, Crds, Folders, Watch, Workers
+from calwebbd.daemon.config import Config
 from calwebbd.daemon.contexts import errands
 from calwebbd.daemon.contexts.errands import Answer, Asked
-from calwebbd.daemon.service import Service
-from calwebbd.queues.store import connect
-from calwebbd.stages.crds import cache, rules
+from calwebbd.stages.crds import cache
 
-OLD, NEW = "jwst_0001.pmap", "jwst_0002.pmap"
-GAIN = "jwst_nircam_gain_0001.fits"
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_cache(tmp_path_factory.mktemp("origin"))
-
-
-@pytest.fixture
-def double(origin: Path) -> Iterator[CrdsServer]:
-    with serve(origin, latest=OLD) as server:
-        yield server
-
-
-@pytest.fixture
-def config(tmp_path: Path, double: CrdsServer, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Of a service whose cache is empty and whose server says that OLD is the latest context."""
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("CALWEBBD_CACHE", str(tmp_path / "own"))
-    monkeypatch.setenv("CRDS_PATH", str(tmp_path / "crds"))
-    monkeypatch.setenv("CRDS_SERVER_URL", double.url)
-    rules.forget()
-    (tmp_path / "in").mkdir()
-    return Config(
-        folders=Folders(watch=(tmp_path / "in",), output=tmp_path / "out", state=tmp_path / "state"),
-        crds=Crds(path=tmp_path / "crds", server=double.url),
-        workers=Workers(processes=2),
-        watch=Watch(settle_seconds=0.01, patience_seconds=0.1),
-    )
-
-
-def run_once(config: Config) -> list[tuple[str, dict[str, Any]]]:
-    events: list[tuple[str, dict[str, Any]]] = []
-    calibrate, verify = "fake_calibration:calibrate", "fake_calibration:verify"
-    service = Service(config, calibrate=calibrate, verify=verify, on_event=lambda *e: events.append(e))
-    service.run(once=True)
-    return events
-
-
-def forget_refresh(config: Config) -> None:
-    """As if it were a day later."""
-    connection = connect(config.folders.database)
-    connection.execute("UPDATE setting SET value = '0' WHERE name = 'crds refreshed'")
-    connection.close()
-
-
-def rows(config: Config, sql: str) -> list[tuple[Any, ...]]:
-    connection = connect(config.folders.database, readonly=True)
-    try:
-        return [tuple(row) for row in connection.execute(sql)]
-    finally:
-        connection.close()
+__all__ = ["config", "double", "origin"]
 
 
 def asked(**facts: Any) -> Answer:

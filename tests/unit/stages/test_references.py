@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from calwebbd.stages import flags
-from calwebbd.stages.errors import ReferenceMissing
+from calwebbd.stages.errors import ReferenceMissing, Unreadable
 from calwebbd.stages.exposure import Subarray
 from calwebbd.stages.references import Reference, References, translate
 
@@ -72,6 +72,19 @@ def test_a_missing_extension_and_a_broken_file_are_named(file: Path, tmp_path: P
     broken.write_text("not FITS")
     with pytest.raises(ReferenceMissing, match=r"broken.fits cannot be read"):
         Reference("flat", broken, Subarray(0, 0, 8, 6)).array()
+
+
+@pytest.mark.filterwarnings("ignore:.*truncated")
+def test_a_file_that_is_cut_short_is_unreadable_wherever_that_shows(file: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.fits"
+    short.write_bytes(file.read_bytes()[: 2 * 2880 + 40])
+    with pytest.raises(Unreadable, match=r"short.fits cannot be read") as found:
+        Reference("flat", short, Subarray(0, 0, 8, 6)).array(cut=False)
+    assert found.value.path == short
+    tree = tmp_path / "tree.asdf"
+    tree.write_text("#ASDF 1.0.0\n%YAML 1.1\n--- {a: [1\n")
+    with pytest.raises(Unreadable, match=r"tree.asdf cannot be read"):
+        Reference("distortion", tree, Subarray(0, 0, 8, 6)).tree()
 
 
 def test_references_that_are_not_there_are_not_in_the_mapping(file: Path) -> None:
