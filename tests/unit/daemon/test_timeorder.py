@@ -42,6 +42,7 @@ class InlineRunner:
 
     def __init__(self) -> None:
         self.running: list[Any] = []
+        self.most_mb = None
         self.done: list[str] = []
 
     def room_mb(self, processes: int, budget_mb: int) -> int | None:
