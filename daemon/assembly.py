@@ -252,7 +252,7 @@ class Assembly:
         same = self.store.by_key(work.key)
         if same is None or same.state is not State.DONE or not self.records.replaced(same.id):
             return False
-        once_more = msgspec.structs.replace(work, edition=max(work.edition, same.id))
+        once_more = msgspec.structs.replace(work, edition=max(work.edition + 1, same.id))
         return self._put(once_more, headers, now, feeds=feeds, reason=reason)
 
 
