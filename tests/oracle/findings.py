@@ -31,10 +31,9 @@ STAGE1 = "Stage 1"
 #: By words of a column's title; of exposures of seed 1, whose pointing errors are those of the simulator.
 WHY = {
     ("NIRISS", "average dark"): """NIRISS, ERR and VAR_POISSON
-: of stage 1, and of all that follows from it: maps of the average dark current, which the official package
-  leaves out ([departure](departures.md#dark_current-maps-of-the-average-dark-current)). From the same rates
-  both go on to the same products; and from the same ramps, where calwebbd leaves the average dark out as well
-  (parameter `average_dark_current` of dark_current is 0).""",
+: calwebbd has the noise of maps of the average dark current in them, which the official package leaves out
+  ([departure](departures.md#dark_current-maps-of-the-average-dark-current)). Columns without that noise (the
+  parameter `average_dark_current` of dark_current is 0) show that nothing else differs.""",
     ("FULL", "another program"): """Full frames, orientation of sources
 : Angles are compared by a fraction of themselves, and five of 1414 are over it: one in FGS, one in NIRISS,
   three in MIRI. That of FGS was traced: it is 0.092 degrees, and 7e-6 degrees off.""",
