@@ -12,10 +12,10 @@ import numpy as np
 from calwebbd.stages import flags
 from calwebbd.stages.kernels import helper, kernel
 from calwebbd.stages.kernels.sorting import middle, sort_columns
+from calwebbd.stages.kernels.tiles import tile_width
 
 BAD = flags.DO_NOT_USE | flags.SATURATED
 LARGEST = float(np.finfo(np.float32).max)  # of what is finite
-TILE = 64  # columns; a tile of ten groups is 2.5 kB, so that all of it stays in the first cache
 
 
 @helper
@@ -74,12 +74,13 @@ def median_differences(start: int, stop: int, sci: Any, groupdq: Any, gain: Any,
 
     out : (ny, nx), filled; NaN where there is none
     """
-    differences = np.full((sci.shape[0] * (sci.shape[1] - 1), TILE), np.nan, np.float32)
+    width = tile_width(sci.shape[3])
+    differences = np.full((sci.shape[0] * (sci.shape[1] - 1), width), np.nan, np.float32)
     ordered = np.empty_like(differences)
-    counts = np.empty(TILE, np.int64)
+    counts = np.empty(width, np.int64)
     for y in range(start, stop):
-        for x0 in range(0, sci.shape[3], TILE):
+        for x0 in range(0, sci.shape[3], width):
             difference_tile(sci, groupdq, gain, y, x0, flags.JUMP_DET, differences)
             sort_usable(differences, False, np.inf, ordered, counts)
-            for x in range(min(TILE, sci.shape[3] - x0)):
+            for x in range(min(width, sci.shape[3] - x0)):
                 out[y, x0 + x] = middle(ordered, x, 0, counts[x])

@@ -11,8 +11,9 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.kernels import helper, kernel
-from calwebbd.stages.kernels.differences import LARGEST, TILE, difference_tile, noise, sort_usable
+from calwebbd.stages.kernels.differences import LARGEST, difference_tile, noise, sort_usable
 from calwebbd.stages.kernels.sorting import middle
+from calwebbd.stages.kernels.tiles import tile_width
 
 JUMP = flags.JUMP_DET
 
@@ -86,15 +87,16 @@ def reject_iteratively(
     The median is rounded to single precision from the second round on, as in the
     reference pipeline.
     """
+    width = tile_width(sci.shape[3])
     size = sci.shape[0] * (sci.shape[1] - 1)
-    differences = np.full((size, TILE), np.nan, np.float32)
-    ordered = np.empty((size, TILE), np.float32)
-    counts = np.empty(TILE, np.int64)
+    differences = np.full((size, width), np.nan, np.float32)
+    ordered = np.empty((size, width), np.float32)
+    counts = np.empty(width, np.int64)
     for y in range(start, stop):
-        for x0 in range(0, sci.shape[3], TILE):
+        for x0 in range(0, sci.shape[3], width):
             difference_tile(sci, groupdq, gain, y, x0, 0, differences)
             sort_usable(differences, True, np.inf, ordered, counts)
-            for x in range(min(TILE, sci.shape[3] - x0)):
+            for x in range(min(width, sci.shape[3] - x0)):
                 count = counts[x]
                 median = clipped_median(ordered, x, count)
                 worst = greatest_deviation(ordered, x, count, median)
@@ -119,16 +121,17 @@ def reject_at_once(
     threshold: float,
 ) -> None:
     """Flag every difference further than `threshold` sigma from its pixel's median."""
+    width = tile_width(sci.shape[3])
     steps = sci.shape[1] - 1
     size = sci.shape[0] * steps
-    differences = np.full((size, TILE), np.nan, np.float32)
-    ordered = np.empty((size, TILE), np.float32)
-    counts = np.empty(TILE, np.int64)
+    differences = np.full((size, width), np.nan, np.float32)
+    ordered = np.empty((size, width), np.float32)
+    counts = np.empty(width, np.int64)
     for y in range(start, stop):
-        for x0 in range(0, sci.shape[3], TILE):
+        for x0 in range(0, sci.shape[3], width):
             difference_tile(sci, groupdq, gain, y, x0, 0, differences)
             sort_usable(differences, False, np.inf, ordered, counts)
-            for x in range(min(TILE, sci.shape[3] - x0)):
+            for x in range(min(width, sci.shape[3] - x0)):
                 count = counts[x]
                 if count == 0:
                     continue
@@ -180,18 +183,19 @@ def clip_integrations(
 
     by_group : each group's differences apart, or all groups together
     """
+    width = tile_width(sci.shape[3])
     nints, steps = sci.shape[0], sci.shape[1] - 1
-    differences = np.full((nints * steps, TILE), np.nan, np.float32)
+    differences = np.full((nints * steps, width), np.nan, np.float32)
     sets = steps if by_group else 1
     size = nints * steps // sets
-    ordered = np.empty((size, TILE), np.float32)
-    counts = np.empty(TILE, np.int64)
+    ordered = np.empty((size, width), np.float32)
+    counts = np.empty(width, np.int64)
     for y in range(start, stop):
-        for x0 in range(0, sci.shape[3], TILE):
+        for x0 in range(0, sci.shape[3], width):
             difference_tile(sci, groupdq, gain, y, x0, 0, differences)
             for s in range(sets):
                 sort_usable(differences[s::sets], False, LARGEST, ordered, counts)
-                for x in range(min(TILE, sci.shape[3] - x0)):
+                for x in range(min(width, sci.shape[3] - x0)):
                     low, high = clip_bounds(ordered, x, counts[x], sigma)
                     for k in range(s, nints * steps, sets):
                         d = differences[k, x]

@@ -8,17 +8,18 @@ import numpy as np
 
 from calwebbd.stages import flags
 from calwebbd.stages.kernels import helper, kernel
-from calwebbd.stages.kernels.differences import BAD, TILE, difference_tile, noise, sort_usable
+from calwebbd.stages.kernels.differences import BAD, difference_tile, noise, sort_usable
 from calwebbd.stages.kernels.sorting import middle
+from calwebbd.stages.kernels.tiles import tile_width
 
 JUMP = flags.JUMP_DET
 NOT_JUMP = 0xFF & ~flags.JUMP_DET
 
 
 @helper
-def jumps_of_tile(groupdq: Any, y: int, x0: int) -> int:
+def jumps_of_tile(groupdq: Any, y: int, x0: int, width: int) -> int:
     """How many flags of jumps there are in the tile from pixel (y, x0) on."""
-    width = min(TILE, groupdq.shape[3] - x0)
+    width = min(width, groupdq.shape[3] - x0)
     total = 0
     for i in range(groupdq.shape[0]):
         for g in range(groupdq.shape[1]):
@@ -34,7 +35,7 @@ def tile_medians(
 ) -> None:
     """Differences of a tile, and the median of each pixel of it, e-.
 
-    differences, ordered : (nints * (ngroups - 1), TILE); count, out : (TILE,)
+    differences, ordered : (nints * (ngroups - 1), width); count, out : (width,)
     """
     difference_tile(sci, groupdq, gain, y, x0, 0, differences)
     sort_usable(differences, False, np.inf, ordered, count)
@@ -64,29 +65,30 @@ def mark_spreading(
     spreading : (nints, ngroups, ny, ceil(nx / 8)), a bit for each pixel, lowest first
     counts : jumps in each row
     """
+    width = tile_width(sci.shape[3])
     steps = sci.shape[1] - 1
-    differences = np.full((sci.shape[0] * steps, TILE), np.nan, np.float32)
+    differences = np.full((sci.shape[0] * steps, width), np.nan, np.float32)
     ordered = np.empty_like(differences)
-    count = np.empty(TILE, np.int64)
-    medians, sigmas = np.empty(TILE), np.empty(TILE)
+    count = np.empty(width, np.int64)
+    medians, sigmas = np.empty(width), np.empty(width)
     for y in range(start, stop):
-        for x0 in range(0, sci.shape[3], TILE):
-            total = jumps_of_tile(groupdq, y, x0)
+        for x0 in range(0, sci.shape[3], width):
+            total = jumps_of_tile(groupdq, y, x0, width)
             counts[y] += total
             if total == 0:
                 continue
-            width = min(TILE, sci.shape[3] - x0)
+            here = min(width, sci.shape[3] - x0)
             tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
-            for x in range(width):
+            for x in range(here):
                 sigmas[x] = noise(medians[x], gain[y, x0 + x], readnoise[y, x0 + x], nframes)
             for k in range(differences.shape[0]):
                 i, g = k // steps, k % steps + 1
-                bits = groupdq[i, g, y, x0 : x0 + width]
-                for x in range(width):
+                bits = groupdq[i, g, y, x0 : x0 + here]
+                for x in range(here):
                     if bits[x] & JUMP and sigmas[x] > 0:
                         ratio = abs(differences[k, x] - medians[x]) / sigmas[x]
                         if least < ratio < most:
-                            spreading[i, g, y, (x0 + x) // 8] |= 1 << (x % 8)
+                            spreading[i, g, y, (x0 + x) // 8] |= 1 << ((x0 + x) % 8)
 
 
 @helper
@@ -148,18 +150,19 @@ def spread(
     spreading : as `mark_spreading` leaves it, with one more row at either end
     limits, lasts : least jump, e-, and number of groups it affects afterwards
     """
+    width = tile_width(sci.shape[3])
     steps = sci.shape[1] - 1
-    differences = np.full((sci.shape[0] * steps, TILE), np.nan, np.float32)
+    differences = np.full((sci.shape[0] * steps, width), np.nan, np.float32)
     ordered = np.empty_like(differences)
-    count = np.empty(TILE, np.int64)
-    medians, left = np.empty(TILE), np.empty(TILE, np.int64)
+    count = np.empty(width, np.int64)
+    medians, left = np.empty(width), np.empty(width, np.int64)
     for y in range(start, stop):
         for i in range(sci.shape[0]):
             for g in range(1, steps + 1):
                 flag_neighbours(groupdq, spreading, i, g, y)
         if lasts[0] > 0 or lasts[1] > 0:
-            for x0 in range(0, sci.shape[3], TILE):
-                if jumps_of_tile(groupdq, y, x0) > 0:
+            for x0 in range(0, sci.shape[3], width):
+                if jumps_of_tile(groupdq, y, x0, width) > 0:
                     tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
                     flag_after(groupdq, y, x0, differences, medians, limits, lasts, left)
         for i in range(sci.shape[0]):

@@ -6,7 +6,6 @@ from math import factorial
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 
 from calwebbd.stages.steps.emicorr.clock import Array
 
@@ -19,6 +18,8 @@ class PeriodicSpline:
     """
 
     def __init__(self, samples: Array) -> None:
+        from scipy.interpolate import make_interp_spline  # takes a third of a second to import
+
         n = len(samples)
         x = (np.arange(n + 2) - 0.5) / n
         spline = make_interp_spline(x, np.r_[samples[-1], samples, samples[0]], k=3)
