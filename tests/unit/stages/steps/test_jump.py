@@ -151,6 +151,14 @@ def test_neighbours_that_are_unusable_stay_as_they_are_and_flags_do_not_spread_o
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("x", [35, 36, 39, 40, 70])
+def test_neighbours_are_found_wherever_a_row_is_divided(x: int) -> None:
+    sci = np.zeros((1, 6, 1, 72))
+    sci[:, 3:, :, x] = 100.0
+    flagged, _ = find(sci)
+    assert np.flatnonzero(flagged[0, 3, 0] & JUMP_DET).tolist() == [x - 1, x, x + 1]
+
+
 def test_a_jump_known_before_spreads_as_well() -> None:
     sci = np.zeros((1, 6, 1, 2))
     sci[0, 2:, 0, 0] = 100.0
