@@ -10,6 +10,7 @@ from images import make_image
 
 from calwebbd.stages.exposure import Image
 from calwebbd.stages.steps.resample.canvas import Canvas
+from calwebbd.stages.steps.resample.pixmap import PixelMap
 from calwebbd.stages.steps.resample.spreading import Drops, spread
 
 SHAPE = (70, 60)
@@ -21,7 +22,7 @@ def drops(image: Image, pixmap: np.ndarray, weights: np.ndarray | None = None, *
     limits = {"xmin": 0, "xmax": nx - 1, "ymin": 0, "ymax": ny - 1}
     weights = np.ones((ny, nx), np.float32) if weights is None else weights
     values: dict[str, Any] = {"limits": limits, "sky": 0.0, "kernel": "square", "pixfrac": 1.0, "ratio": 1.0}
-    return Drops(image, weights, pixmap, time=0.0, **{**values, **changes})
+    return Drops(image, weights.__getitem__, PixelMap(pixmap), time=0.0, **{**values, **changes})
 
 
 def shifted(ny: int, nx: int, dx: float, dy: float) -> np.ndarray:
@@ -94,9 +95,9 @@ def test_every_bit_is_that_of_the_library(seed: int) -> None:
     for index, each in enumerate(random_drops(seed)):
         target = Drizzle(out_img=sci, out_wht=wht, out_ctx=context, out_dq=dq, begin_ctx_id=index, exptime=1)
         target.add_image(
-            *(each.image.sci, 1.0, each.pixmap),
+            *(each.image.sci, 1.0, np.asarray(each.pixmap)),
             dq=each.image.dq,
-            weight_map=each.weights,
+            weight_map=each.weigh(slice(None)),
             pixfrac=each.pixfrac,
             **each.limits,
         )
@@ -122,8 +123,8 @@ def test_variances_are_those_that_the_library_gives_one_by_one(seed: int) -> Non
         for name, variance in each.variances.items():
             target = Drizzle(out_shape=SHAPE, fillval=np.nan, disable_ctx=True)
             target.add_image(
-                *(np.sqrt(variance), 1.0, each.pixmap),
-                weight_map=each.weights,
+                *(np.sqrt(variance), 1.0, np.asarray(each.pixmap)),
+                weight_map=each.weigh(slice(None)),
                 pixfrac=each.pixfrac,
                 **each.limits,
             )
