@@ -13,6 +13,7 @@ old data that are made again are, only if that has never handed anything on, and
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 
 import msgspec
 
@@ -143,7 +144,7 @@ class TimeOrder(Assembly):
     def _clocks(self, now: float, *, hurry: bool = False) -> bool:
         """Whether any exposure goes on because a clock has ended; in a hurry, all clocks have."""
         gone = False
-        for link in self.timeline.due(float("inf") if hurry else now):
+        for link in self.timeline.due(inf if hurry else now):
             with self.store.transaction():
                 gone |= self._consider(link, now, hurry=hurry)
         return gone
@@ -217,7 +218,9 @@ class TimeOrder(Assembly):
         """Whom it waits for, or what it takes."""
         if not self.terms.chained(work_of(own.payload).header):
             return Turn()
-        calm, patience = (0.0, 0.0) if hurry or insist else (self.terms.clocks.hold_s, self.terms.patience_s)
+        calm, patience = self.terms.clocks.hold_s, self.terms.patience_s
+        if hurry or insist:  # also of a clock that was put off beyond now, as the service was away
+            calm = patience = -inf
         without = []
         nearest = next(self.timeline.before(link), None)
         if awaited := self.timeline.announced(link, nearest):

@@ -362,6 +362,13 @@ def test_in_a_hurry_no_clock_is_waited_for(new: Callable[..., Night]) -> None:
     assert night.works(hurry=True) == ["00001", "00002"]
 
 
+def test_nor_a_clock_that_was_put_off_beyond_now(new: Callable[..., Night]) -> None:
+    night = new()
+    night.arrives(1)
+    night.dispatch.postpone(1.0)  # the service was away since shortly before it came
+    assert night.works(hurry=True) == ["00001"]
+
+
 def test_segments_of_an_exposure_follow_one_another(new: Callable[..., Night]) -> None:
     night = new()
     for segment in (2, 1):
