@@ -147,26 +147,27 @@ def spread(
 ) -> None:
     """Flag the neighbours of marked jumps and the groups after large ones; unflag unusable samples.
 
+    sci : not looked at unless groups afterwards are to be flagged
     spreading : as `mark_spreading` leaves it, with one more row at either end
     limits, lasts : least jump, e-, and number of groups it affects afterwards
     """
-    width = tile_width(sci.shape[3])
-    steps = sci.shape[1] - 1
-    differences = np.full((sci.shape[0] * steps, width), np.nan, np.float32)
+    nints, ngroups, _, nx = groupdq.shape
+    width, steps = tile_width(nx), ngroups - 1
+    differences = np.full((nints * steps, width), np.nan, np.float32)
     ordered = np.empty_like(differences)
     count = np.empty(width, np.int64)
     medians, left = np.empty(width), np.empty(width, np.int64)
     for y in range(start, stop):
-        for i in range(sci.shape[0]):
+        for i in range(nints):
             for g in range(1, steps + 1):
                 flag_neighbours(groupdq, spreading, i, g, y)
         if lasts[0] > 0 or lasts[1] > 0:
-            for x0 in range(0, sci.shape[3], width):
+            for x0 in range(0, nx, width):
                 if jumps_of_tile(groupdq, y, x0, width) > 0:
                     tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
                     flag_after(groupdq, y, x0, differences, medians, limits, lasts, left)
-        for i in range(sci.shape[0]):
-            for g in range(steps + 1):
+        for i in range(nints):
+            for g in range(ngroups):
                 row = groupdq[i, g, y]
                 for x in range(row.size):
                     row[x] &= NOT_JUMP if row[x] & BAD else 0xFF

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,21 +43,32 @@ def detect_jumps(
     marks = zeros((nints, ngroups, ny, -(-nx // 8)), np.uint8, on_disk=isinstance(sci, Cube))
     limits, lasts = np.zeros(2), np.zeros(2, np.int64)
     count = NOT_SEARCHED
-    if search(sci, groupdq, gain, readnoise, nframes, params):
+    search = searching(groupdq, params)
+    if search is not None:
         least, most = params.min_jump_to_flag_neighbors, params.max_jump_to_flag_neighbors
         if not params.flag_4_neighbors:
             least = np.inf
         counts = np.zeros(ny, np.int64)
-        for rows, values, bits, marked in in_bands(sci, groupdq, change=(marks,)):
+
+        def mark(rows: slice, values: Float, bits: GroupDQ, marked: NDArray[np.uint8]) -> None:
+            marked[:], counts[rows] = 0, 0
             ramp = (values, bits, gain[rows], readnoise[rows], float(nframes))
             kernels.by_rows(
                 spreading.mark_spreading, values.shape[2], *ramp, least, most, marked, counts[rows]
             )
+
+        for rows, values, bits, marked in in_bands(sci, change=(groupdq, marks)):
+            search.flag(values, bits, gain[rows], readnoise[rows], float(nframes))
+            mark(rows, values, bits, marked)
+        if search.clips and _unflag_whole_groups(groupdq):
+            for rows, values, bits, marked in in_bands(sci, groupdq, change=(marks,)):
+                mark(rows, values, bits, marked)
         count = int(counts.sum())
         limits, lasts = _aftermath(gain, group_time, params)
-    for rows, values, bits in in_bands(sci, change=(groupdq,)):
+    for rows, *values, bits in in_bands(*((sci,) if lasts.any() else ()), change=(groupdq,)):
         around = with_neighbours(marks, rows)
-        kernels.by_rows(spreading.spread, values.shape[2], values, bits, gain[rows], around, limits, lasts)
+        samples = values[0] if values else np.empty((0, 0, 0, 0), np.float32)
+        kernels.by_rows(spreading.spread, bits.shape[2], samples, bits, gain[rows], around, limits, lasts)
     return count
 
 
@@ -68,29 +81,38 @@ def with_neighbours(marks: Any, rows: slice) -> NDArray[np.uint8]:
     return np.pad(part, ((0, 0), (0, 0), missing, (0, 0)))
 
 
-def search(
-    sci: Float, groupdq: GroupDQ, gain: Float, readnoise: Float, nframes: int, params: JumpParams
-) -> bool:
-    """Flag the jumps themselves, by the method the number of groups allows; False if it allows none."""
-    nints, ngroups = sci.shape[:2]
+@dataclass(frozen=True)
+class Search:
+    """How the jumps themselves are found, in some rows of all integrations.
+
+    clips : by what a pixel does in all integrations, else by the ramps of each
+    limit : sigma; by the number of differences where they are rejected one by one
+    """
+
+    clips: bool
+    kernel: Callable[..., None]
+    limit: Any
+    by_group: bool = False
+
+    def flag(self, sci: Float, groupdq: GroupDQ, gain: Float, readnoise: Float, nframes: float) -> None:
+        noise = (self.limit, self.by_group) if self.clips else (readnoise, nframes, self.limit)
+        kernels.by_rows(self.kernel, sci.shape[2], sci, groupdq, gain, *noise)
+
+
+def searching(groupdq: GroupDQ, params: JumpParams) -> Search | None:
+    """The method that the number of groups allows; None if it allows none."""
+    nints, ngroups = groupdq.shape[:2]
     unusable = unusable_groups(groupdq)
     usable = ngroups - int(unusable.max())
     sets = nints if params.only_use_ints else nints * ngroups - int(unusable.sum())
+    limit = params.rejection_threshold
     if sets >= params.minimum_sigclip_groups:
-        threshold = (params.rejection_threshold, params.only_use_ints)
-        for rows, values, bits in in_bands(sci, change=(groupdq,)):
-            kernels.by_rows(jumps.clip_integrations, values.shape[2], values, bits, gain[rows], *threshold)
-        _unflag_whole_groups(groupdq)
-        return True
+        return Search(True, jumps.clip_integrations, limit, params.only_use_ints)
     if usable < LEAST_GROUPS:
-        return False
-    at_once = usable - 1 >= params.min_diffs_single_pass
-    method = jumps.reject_at_once if at_once else jumps.reject_iteratively
-    limit = params.rejection_threshold if at_once else thresholds(params)
-    for rows, values, bits in in_bands(sci, change=(groupdq,)):
-        ramp = (values, bits, gain[rows], readnoise[rows], float(nframes))
-        kernels.by_rows(method, values.shape[2], *ramp, limit)
-    return True
+        return None
+    if usable - 1 >= params.min_diffs_single_pass:
+        return Search(False, jumps.reject_at_once, limit)
+    return Search(False, jumps.reject_iteratively, thresholds(params))
 
 
 def thresholds(params: JumpParams) -> NDArray[np.float64]:
@@ -116,12 +138,15 @@ def _all_have(plane: GroupDQ, bits: int) -> bool:
     return bool((plane[::32] & bits).all()) and bool((plane & bits).all())
 
 
-def _unflag_whole_groups(groupdq: GroupDQ) -> None:
-    """Where a whole group was clipped the exposure changed, not single pixels: clear pure jumps."""
+def _unflag_whole_groups(groupdq: GroupDQ) -> bool:
+    """Where a whole group was clipped the exposure changed, not single pixels: clear pure jumps, if any."""
+    found = False
     for (part,) in in_parts(groupdq):
         for plane in part.reshape(-1, *part.shape[2:]):
             if _all_have(plane, flags.JUMP_DET | flags.DO_NOT_USE):
                 plane[plane == flags.JUMP_DET] = 0
+                found = True
+    return found
 
 
 def _aftermath(
