@@ -21,11 +21,12 @@ for _folder in (HERE.parent / "importroot", HERE.parent / "lib", HERE):
 
 import auditor  # noqa: E402
 import faults  # noqa: E402
+import section  # noqa: E402
 from crds_server import serve, small_cache  # noqa: E402
 from night import Night  # noqa: E402
 from observatory import Observatory  # noqa: E402
 
-RECOVERY_S = 300.0  #: within which a service must have made a mosaic after each fault
+RECOVERY_S = 900.0  #: within which a service must have made a mosaic after each fault
 KILLS = ("service killed", "worker killed")
 
 
@@ -33,7 +34,11 @@ def main() -> int:
     args = _arguments()
     base = args.folder or Path(tempfile.mkdtemp(prefix="campaign-", dir="/dev/shm"))
     cache = small_cache(base / "server")
-    with serve(cache, "jwst_0001.pmap") as crds, faults.small_disk(_made(base / "night" / "out")) as mounted:
+    with (
+        serve(cache, "jwst_0001.pmap") as crds,
+        faults.small_disk(base / "night" / "out", faults.DISK_MB) as mounted,
+        faults.small_disk(base / "night" / "state", faults.STATE_MB),
+    ):
         night = Night(base / "night", crds=_crds(base, crds.url))
         night.disturb()
         sky = Observatory(night.folder / "in", random.Random(args.seed + 1))
@@ -48,7 +53,10 @@ def main() -> int:
             findings = list(auditor.audit(night, _undisturbed(base, night, sky), sky))
         finally:
             night.kill()
-        _report(args, scene, Counter(plan), seconds, findings, minutes)
+        text = _report(args, scene, Counter(plan), seconds, findings, minutes)
+    print(f"\n{text}")
+    if args.write:
+        section.write(args.write, "tests/campaign", text)
     if not findings and args.folder is None:
         shutil.rmtree(base)
     else:
@@ -65,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", help="no other faults than these, by their names")
     parser.add_argument("--folder", type=Path, help="default: one in memory, removed if all is well")
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="the table goes there")
     return parser.parse_args()
 
 
@@ -123,11 +132,6 @@ def _crds(base: Path, url: str) -> str:
     return f'path = "{base / "cache"}"\nserver = "{url}"\ncontext = "latest"'
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return folder
-
-
 def _report(
     args: argparse.Namespace,
     scene: faults.Scene,
@@ -135,26 +139,25 @@ def _report(
     seconds: dict[str, list[float]],
     findings: list[tuple[str, str]],
     minutes: float,
-) -> None:
+) -> str:
     lost = auditor.by_cause(findings, scene.sky)
-    print("\n| fault | times | back after (median, longest), s | lost, wrong or left over |")
-    print("|---|---|---|---|")
+    rows = []
     for name in faults.FAULTS:
         if name in times:
             took = seconds.get(name)
             back = f"{statistics.median(took):.1f}, {max(took):.1f}" if took else ""
-            print(f"| {name} | {times[name] - scene.skipped[name]} | {back} | {lost.pop(name, 0)} |")
-    print(f"| of no single fault | | | {sum(lost.values())} |")
+            rows.append((name, f"{times[name] - scene.skipped[name]}", back, f"{lost.pop(name, 0)}"))
+    rows.append(("of no single fault", "", "", f"{sum(lost.values())}"))
+    head = ("fault", "times", "back after (median, longest), s", "lost, wrong or left over")
     sky, night = scene.sky, scene.night
-    print(
-        f"\nseed {args.seed}; {minutes:.0f} minutes; {len(sky.valid)} valid exposures, {len(sky.invalid)} "
+    told = (
+        f"Seed {args.seed}; {minutes:.0f} minutes; {len(sky.valid)} valid exposures, {len(sky.invalid)} "
         f"invalid, {len(sky.unused)} of which nothing follows; {len(list(night.output.glob('*.*')))} files "
-        f"made; {night.lives} lives of the service, {night.deaths} of which ended by themselves"
+        f"made; {night.lives} lives of the service, {night.deaths} of which ended by themselves."
     )
-    for name, what in findings[:50]:
-        print(f"{name}: {what}")
-    for what, n in scene.skipped.items():
-        print(f"{n} times: {what}")
+    more = [f"{name}: {what}" for name, what in findings[:50]]
+    more += [f"{n} times: {what}" for what, n in scene.skipped.items() if what not in faults.FAULTS]
+    return "\n".join([section.table(head, rows), "", told, *(f"* {each}" for each in more)])
 
 
 if __name__ == "__main__":

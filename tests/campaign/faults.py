@@ -19,7 +19,8 @@ from observatory import Observatory, rename, write
 
 HOUR = 3600.0
 MOST_KILLINGS = 2  #: of one job in a row: the third is taken for its own fault
-DISK_MB = 64
+DISK_MB = 64  #: of the products
+STATE_MB = 800  #: of the database, which holds very many files
 
 
 @dataclass
@@ -80,16 +81,34 @@ def _victims(scene: Scene) -> dict[int, str]:
 
 def full_disk(scene: Scene) -> None:
     """The file system of the products has no byte left."""
-    balloon = scene.night.folder / "out" / "balloon"
-    with suppress(OSError), balloon.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"\0" * 65536)
-    with suppress(OSError), balloon.open("ab", buffering=0) as file:
-        while True:
-            file.write(b"\0")
-    scene.sky.observe("full disk")
-    scene.wait(3.0, 8.0)
-    balloon.unlink()
+    with _full(scene.night.folder / "out"):
+        scene.sky.observe("full disk")
+        scene.wait(3.0, 8.0)
+
+
+def full_state(scene: Scene) -> None:
+    """That of the database: nothing can be begun, nothing be written down."""
+    with _full(scene.night.folder / "state"):
+        scene.sky.observe("full disk of the database")
+        began, used = time.monotonic(), scene.night.processor_s()
+        scene.wait(3.0, 8.0)
+        scene.night.keep()
+        share = (scene.night.processor_s() - used) / (time.monotonic() - began)
+        if share > 0.8:  # of one processor: it spins
+            scene.skipped["the service did not rest while the disk of its database was full"] += 1
+
+
+@contextmanager
+def _full(folder: Path) -> Iterator[None]:
+    balloon = folder / "balloon"
+    for size in (1 << 20, 4096, 1):
+        with suppress(OSError), balloon.open("ab", buffering=0) as file:
+            while True:
+                file.write(b"\0" * size)
+    try:
+        yield
+    finally:
+        balloon.unlink()
 
 
 def read_only(scene: Scene) -> None:
@@ -208,6 +227,7 @@ FAULTS: dict[str, Callable[[Scene], None]] = {
     "worker killed": kill_worker,
     "fork server killed": kill_fork_server,
     "full disk": full_disk,
+    "full disk of the database": full_state,
     "read-only output": read_only,
     "clock jumps": clock_jumps,
     "job out of memory": out_of_memory,
@@ -218,14 +238,15 @@ FAULTS: dict[str, Callable[[Scene], None]] = {
     "database locked": database_locked,
     "CRDS server down, slow or lying": crds_server,
 }
-NEED_MOUNTS = frozenset({"full disk", "read-only output"})
+NEED_MOUNTS = frozenset({"full disk", "full disk of the database", "read-only output"})
 NEED_FAKE = frozenset({"job out of memory", "hung job", "torn files", "event overflow"})
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
+def small_disk(folder: Path, mb: int) -> Iterator[bool]:
     """A file system of its own at a folder; False, and none, where that is not allowed."""
-    options = f"size={DISK_MB}m"
+    folder.mkdir(parents=True)
+    options = f"size={mb}m"
     allowed = _run("mount", "-t", "tmpfs", "-o", options, "campaign", str(folder)) == 0
     try:
         yield allowed

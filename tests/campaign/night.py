@@ -141,6 +141,14 @@ class Night:
             else:
                 time.sleep(max(1.0, wait))
 
+    def processor_s(self) -> float:
+        """Processor time of the service's own process; 0 if there is none."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except (AttributeError, FileNotFoundError, ProcessLookupError):
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def ask(self, sql: str, *values: Any) -> list[Any]:
         """Of the database, beside the service; empty if there is none yet."""
         path = self.folder / "state" / "calwebbd.db"
