@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from calwebbd.daemon import config as configuration
+from calwebbd.daemon import configfile
 from calwebbd.daemon.config import Config
 
 SOURCE = Path(__file__).absolute().parent.parent / "systemd"
@@ -62,7 +62,7 @@ def plan(root: Path = Path("/"), given: Path | None = None, program: Path | None
     program = needed[0]
     here = root / "etc/calwebbd/calwebbd.toml"
     source = here if here.exists() else given or SOURCE / "calwebbd.toml"
-    settings = configuration.load(source)
+    settings = configfile.load(source)
     units, extra = root / "etc/systemd/system", root / "etc/systemd/system/calwebbd.service.d"
     unit, page = (
         _text(name).replace("/usr/bin/env calwebbd", str(program))

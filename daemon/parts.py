@@ -13,8 +13,9 @@ import structlog
 from calwebbd.daemon import control, logs, reload
 from calwebbd.daemon.alerts import Alerts, instruments_of
 from calwebbd.daemon.backups import Backups
-from calwebbd.daemon.config import Config, ConfigError
-from calwebbd.daemon.config import load as load_config
+from calwebbd.daemon.config import Config
+from calwebbd.daemon.configfile import ConfigError
+from calwebbd.daemon.configfile import load as load_config
 from calwebbd.daemon.contexts.epochs import Epochs
 from calwebbd.daemon.contexts.keeper import Keeper, first_context
 from calwebbd.daemon.database import open_store

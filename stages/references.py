@@ -215,3 +215,25 @@ class References(Mapping[str, Reference]):
         other = References(self._files, subarray)
         other.asked = self.asked
         return other
+
+
+#: R_ keywords that are not the first six letters of the type.
+R_KEYWORDS = {
+    "chromcorr": "R_CHRCOR",
+    "emicorr": "R_MIREMI",
+    "filteroffset": "R_FILOFF",
+    "sirskernel": "R_SIRSKL",
+    "specwcs": "R_SPCWCS",
+    "wavelengthrange": "R_WAVRAN",
+}
+WITHOUT_KEYWORD = frozenset({"apcorr", "abvegaoffset", "psf", "pictureframe"})
+
+
+def reference_keywords(files: Mapping[str, str | None]) -> dict[str, str]:
+    """R_ keywords of reference files by type, None where there is none (specification crds §8)."""
+    keywords = {}
+    for kind, name in files.items():
+        if kind not in WITHOUT_KEYWORD:
+            value = "N/A" if name is None else name if "/" in name else f"crds://{name}"
+            keywords[R_KEYWORDS.get(kind, f"R_{kind[:6].upper()}")] = value
+    return keywords

@@ -14,7 +14,7 @@ from calwebbd.stages.errors import CalibrationError, InputError, PluginError, Re
 from calwebbd.stages.exposure import Catalogue, Exposure, Header, Ramp
 from calwebbd.stages.members import LeftOut
 from calwebbd.stages.parameters import Effective, Layer, effective
-from calwebbd.stages.references import References
+from calwebbd.stages.references import References, reference_keywords
 from calwebbd.stages.step import Failed, Pipeline, Skip, Step
 from calwebbd.stages.stream import in_parts, together
 from calwebbd.stages.stripes import window
@@ -185,7 +185,7 @@ class Run:
         for each in _each(result):
             if step.keyword:
                 each.header[step.keyword] = "SKIPPED" if any(each is one for one in skipped) else status
-            each.header.update(_reference_keywords(files))
+            each.header.update(reference_keywords(files))
             self.byproducts |= each.byproducts
             each.byproducts.clear()
         if not isinstance(exposure, Ramp):  # of images there are, or were in turn, many arrays
@@ -269,28 +269,6 @@ def _pars_tree(name: str, context: str) -> Any:
     from asdf.util import load_yaml
 
     return load_yaml(crds.locate(name, context))
-
-
-#: R_ keywords that are not the first six letters of the type.
-R_KEYWORDS = {
-    "chromcorr": "R_CHRCOR",
-    "emicorr": "R_MIREMI",
-    "filteroffset": "R_FILOFF",
-    "sirskernel": "R_SIRSKL",
-    "specwcs": "R_SPCWCS",
-    "wavelengthrange": "R_WAVRAN",
-}
-WITHOUT_KEYWORD = frozenset({"apcorr", "abvegaoffset", "psf", "pictureframe"})
-
-
-def _reference_keywords(files: Files) -> dict[str, str]:
-    """R_ keywords (specification crds §8)."""
-    keywords = {}
-    for kind, name in files.items():
-        if kind not in WITHOUT_KEYWORD:
-            value = "N/A" if name is None else name if "/" in name else f"crds://{name}"
-            keywords[R_KEYWORDS.get(kind, f"R_{kind[:6].upper()}")] = value
-    return keywords
 
 
 def _each(result: Any) -> list[Exposure]:

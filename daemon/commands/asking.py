@@ -59,11 +59,11 @@ def moment(text: str) -> float:
 
 def settings(args: argparse.Namespace) -> Config:
     """The configuration of the service that is asked about."""
-    from calwebbd.daemon import config
+    from calwebbd.daemon import configfile
 
     try:
-        return config.load(places.configuration(args.config))
-    except config.ConfigError as error:
+        return configfile.load(places.configuration(args.config))
+    except configfile.ConfigError as error:
         raise CommandError(str(error)) from error
 
 

@@ -40,7 +40,7 @@ def add(verbs: Verbs, common: Common) -> None:
 
 def run_service(args: argparse.Namespace) -> int:
     """Serve until stopped, or with ``--once`` until nothing is left to do."""
-    from calwebbd.daemon import config, logs, places
+    from calwebbd.daemon import configfile, logs, places
     from calwebbd.daemon.commands.calibrate import warm_apart
     from calwebbd.daemon.errors import CommandError
     from calwebbd.daemon.instance import AlreadyRunning
@@ -48,12 +48,12 @@ def run_service(args: argparse.Namespace) -> int:
     from calwebbd.queues.migrate import Unfit
 
     try:
-        settings = config.load(args.config)
+        settings = configfile.load(args.config)
         logs.setup(settings.log.level, settings.log.file)
         warm_apart()
         places.remember(args.config)
         Service(settings, source=args.config).run(once=args.once)
-    except (config.ConfigError, AlreadyRunning, Unfit) as error:
+    except (configfile.ConfigError, AlreadyRunning, Unfit) as error:
         raise CommandError(str(error)) from error
     except sqlite3.OperationalError as error:  # the disk is full, as a rule; a supervisor starts us again
         raise CommandError(f"{settings.folders.database}: {error}") from error
@@ -62,12 +62,12 @@ def run_service(args: argparse.Namespace) -> int:
 
 def reload_service(args: argparse.Namespace) -> int:
     """Have the running service read its configuration again."""
-    from calwebbd.daemon import channel, config, operators, places
+    from calwebbd.daemon import channel, configfile, operators, places
     from calwebbd.daemon.errors import CommandError
 
     try:
-        settings = config.load(places.configuration(args.config))
-    except config.ConfigError as error:
+        settings = configfile.load(places.configuration(args.config))
+    except configfile.ConfigError as error:
         raise CommandError(str(error)) from error
     changed = channel.ask(settings, operators.Reload())["changed"]
     print(f"changed: {', '.join(changed)}" if changed else "nothing has changed")
@@ -76,12 +76,12 @@ def reload_service(args: argparse.Namespace) -> int:
 
 def install_service(args: argparse.Namespace) -> int:
     """Write what systemd needs, and say what is to be done after that."""
-    from calwebbd.daemon import config, install
+    from calwebbd.daemon import configfile, install
     from calwebbd.daemon.errors import CommandError
 
     try:
         files = install.plan(args.root, args.config)
-    except (config.ConfigError, install.Unfit) as error:
+    except (configfile.ConfigError, install.Unfit) as error:
         raise CommandError(str(error)) from error
     for file in files:
         print(f"{file.fate:9s} {file.path}")

@@ -31,7 +31,7 @@ from filled import fill  # noqa: E402
 from pages import MOSAIC, ROOT, times  # noqa: E402
 from section import machine, table, write  # noqa: E402
 
-from calwebbd.daemon.config import load  # noqa: E402
+from calwebbd.daemon.configfile import load  # noqa: E402
 from calwebbd.daemon.database import open_store  # noqa: E402
 
 CONFIG = """

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from calwebbd.daemon import logs
-from calwebbd.daemon.config import load
+from calwebbd.daemon.configfile import load
 from calwebbd.daemon.service import Service
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import pytest
 from live_service import Live, config, started
 
 from calwebbd.daemon import channel, service
-from calwebbd.daemon.config import Config, load
+from calwebbd.daemon.config import Config
+from calwebbd.daemon.configfile import load
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.operators import Reload
 from calwebbd.daemon.service import Service

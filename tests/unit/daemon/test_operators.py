@@ -18,7 +18,8 @@ from astropy.io import fits
 from calwebbd.daemon import backup, replay
 from calwebbd.daemon.ask import asking
 from calwebbd.daemon.cli import main
-from calwebbd.daemon.config import Config, load
+from calwebbd.daemon.config import Config
+from calwebbd.daemon.configfile import load
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.service import Service
 from calwebbd.queues import retry

@@ -8,8 +8,7 @@ from pathlib import Path
 import fake_calibration as fake
 import pytest
 
-from calwebbd.daemon import config as configuration
-from calwebbd.daemon import logs
+from calwebbd.daemon import configfile, logs
 from calwebbd.daemon.cli import main
 from calwebbd.daemon.commands.asking import moment
 from calwebbd.daemon.service import Service
@@ -42,7 +41,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     base = tmp_path_factory.mktemp("night")
     (base / "in").mkdir()
     (base / "calwebbd.toml").write_text(CONFIGURATION)
-    settings = configuration.load(base / "calwebbd.toml")
+    settings = configfile.load(base / "calwebbd.toml")
     here = "fake_calibration"
     logs.setup("info", settings.log.file)
     fake.expose(base / "in", 2, DO="wrong", FILTER="F150W")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from calwebbd.daemon.config import FOLDER, Rule, load
+from calwebbd.daemon.config import FOLDER, Rule
+from calwebbd.daemon.configfile import load
 from calwebbd.daemon.terms import Terms
 from calwebbd.daemon.work import Work
 from calwebbd.queues.groups import Partial

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from calwebbd.daemon.config import ConfigError, load
+from calwebbd.daemon.configfile import ConfigError, load
 
 FOLDERS = '[folders]\nwatch = ["in"]\noutput = "out"\nstate = "state"\n'
 
