@@ -67,7 +67,8 @@ def background_of(rate: Float, axis: int) -> tuple[Float, Mask]:
     values = clip(image, mask, 3.0, 3.0, lower_half=True)
     level = median(values)
     image -= level
-    clip(image, mask, 3.0, 2.0, lower_half=True, values=values.minus(level))
+    values.lower(level)
+    clip(image, mask, 3.0, 2.0, lower_half=True, values=values)
     image -= line_medians(image, mask, axis)
     image += level
     values = clip(image, mask, 3.0, 3.0, lower_half=True)

@@ -14,7 +14,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ
 from calwebbd.stages.step import Failed
 from calwebbd.stages.steps.clean_flicker_noise import fourier, sections
-from calwebbd.stages.steps.clean_flicker_noise.clipping import Mask, clip, median
+from calwebbd.stages.steps.clean_flicker_noise.clipping import Mask, Values, clip, median
 from calwebbd.stages.steps.clean_flicker_noise.lines import line_medians
 from calwebbd.stages.steps.clean_flicker_noise.mesh import smooth_level
 from calwebbd.stages.threads import in_threads
@@ -62,16 +62,17 @@ def find_noise(image: Float, mask: Mask, recipe: Recipe) -> Found | None:
         return None
     background: Float | np.float32 = np.float32(0)
     if recipe.level:
-        values = clip(image, mask, BACKGROUND, BACKGROUND, lower_half=True)
-        known = None
+        values: Values | None = clip(image, mask, BACKGROUND, BACKGROUND, lower_half=True)
         if recipe.level == "model":
             background = smooth_level(image, mask, values, recipe.box)
+            values = None
         else:
-            background = level = median(values)
-            known = values.minus(level)
+            background = median(values)
+            values.lower(background)
         image -= background
         if recipe.n_sigma > 0:
-            clip(image, mask, recipe.n_sigma, recipe.n_sigma, lower_half=True, values=known)
+            clip(image, mask, recipe.n_sigma, recipe.n_sigma, lower_half=True, values=values)
+        del values  # as large as the image
     return Found(recipe.fit(image, mask), background)
 
 

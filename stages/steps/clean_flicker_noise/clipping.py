@@ -62,8 +62,10 @@ class Values(NamedTuple):
         low_part, high_part = _cut(self.low, least, greatest), _cut(self.high, least, greatest)
         return Values(low_part, self.middle[first:last], high_part)
 
-    def minus(self, constant: np.float32) -> Values:
-        return Values(*(part - constant for part in self))
+    def lower(self, by: np.float32) -> None:
+        """Subtract a constant, in place."""
+        for part in self:
+            np.subtract(part, by, out=part)
 
     def middle_two(self) -> tuple[np.float32, np.float32]:
         """The values on either side of the median of a centred sample; the same two if it is one."""
