@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import statistics
 import sys
@@ -25,6 +24,7 @@ sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot"),
 
 import official  # noqa: E402
 import program  # noqa: E402
+import section  # noqa: E402
 from associate import associate  # noqa: E402
 from floor import Floor, measure_floor  # noqa: E402
 from readouts import CASES, DITHERS, SERIES, Measured  # noqa: E402
@@ -34,16 +34,9 @@ from calwebbd.stages import pipelines  # noqa: E402
 from calwebbd.stages.simulate import environment  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-HEADER = """# Benchmarks
-
-calwebbd {ours} beside jwst {official}; {processor}, {cores} cores, {memory:.0f} GB, Python {python}.
-Made by `python tests/bench/bench.py --write`.
-
-Both run on the same data, in turns, each in a process {warm};
-medians of {runs} runs, the peak of memory is the largest of them. Processor time counts all
-threads. Steps which calwebbd does not have yet are switched off in the official package. The
-floor is the time to read the bytes of the exposure and its references and to write those of the
-products, and nothing else."""
+HEADER = """calwebbd {ours} beside jwst {official}; {machine}, {memory:.0f} GB of memory.
+Both ran on the same data, in turns, each in a process {warm}; {runs}.
+Made by `python tests/bench/bench.py --case {cases} --write`."""
 
 
 @dataclass
@@ -52,6 +45,7 @@ class Bench:
 
     folder: Path
     data: Path
+    cases: Sequence[str]
     runs: int
     first: bool = False
     rows: list[str] = field(default_factory=list)
@@ -161,29 +155,22 @@ def _median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    named = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
-
-
 def page(bench: Bench) -> str:
-    """What was measured as a page of the documentation."""
+    """What was measured, for the documentation."""
     header = HEADER.format(
         ours=version("calwebbd"),
         official=official.VERSION,
-        processor=_processor(),
-        cores=len(os.sched_getaffinity(0)),
+        machine=section.machine(),
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9,
-        python=platform.python_version(),
-        runs=bench.runs,
+        runs="one run each" if bench.runs == 1 else f"medians of {bench.runs} runs, the highest peak",
+        cases=" ".join(bench.cases),
         warm="of its own" if bench.first else "that has run the pipeline once before",
     )
     table = "\n".join(["| | | wall, s | processor, s | peak, MB |", "|---|---|--:|--:|--:|", *bench.rows])
     series = "\n".join(["| calwebbd alone | raw data, MB | peak, MB |", "|---|--:|--:|", *bench.series])
     facts = "\n".join(f"* {fact}" for fact in bench.facts)
     parts = (header, table if bench.rows else "", series if bench.series else "", facts)
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part)
 
 
 def main() -> int:
@@ -197,14 +184,15 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="calwebbd-bench-") as scratch:
         folder = Path(scratch)
-        bench = Bench(folder, args.data or folder, args.runs, args.first)
-        for name in (name for name in MEASURES if name in args.case):
+        cases = [name for name in MEASURES if name in args.case]
+        bench = Bench(folder, args.data or folder, cases, args.runs, args.first)
+        for name in cases:
             print(name, "…", file=sys.stderr)
             MEASURES[name](bench)
         text = page(bench)
     print(text)
     if args.write:
-        PAGE.write_text(text)
+        section.write(PAGE, "tests/bench/bench.py", text)
     return 0
 
 

@@ -14,7 +14,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ
 from calwebbd.stages.step import Failed
 from calwebbd.stages.steps.clean_flicker_noise import fourier, sections
-from calwebbd.stages.steps.clean_flicker_noise.clipping import Mask, Values, clip, median
+from calwebbd.stages.steps.clean_flicker_noise.clipping import Mask, clip, median
 from calwebbd.stages.steps.clean_flicker_noise.lines import line_medians
 from calwebbd.stages.steps.clean_flicker_noise.mesh import smooth_level
 from calwebbd.stages.threads import in_threads
@@ -60,20 +60,23 @@ def find_noise(image: Float, mask: Mask, recipe: Recipe) -> Found | None:
     mask &= ~absent
     if not mask.any():
         return None
-    background: Float | np.float32 = np.float32(0)
-    if recipe.level:
-        values: Values | None = clip(image, mask, BACKGROUND, BACKGROUND, lower_half=True)
-        if recipe.level == "model":
-            background = smooth_level(image, mask, values, recipe.box)
-            values = None
-        else:
-            background = median(values)
-            values.lower(background)
-        image -= background
-        if recipe.n_sigma > 0:
-            clip(image, mask, recipe.n_sigma, recipe.n_sigma, lower_half=True, values=values)
-        del values  # as large as the image
+    background = _take_off(image, mask, recipe) if recipe.level else np.float32(0)
     return Found(recipe.fit(image, mask), background)
+
+
+def _take_off(image: Float, mask: Mask, recipe: Recipe) -> Float | np.float32:
+    """Subtract the background, and leave what stands out from the rest out of the mask, both in place."""
+    values = clip(image, mask, BACKGROUND, BACKGROUND, lower_half=True)
+    if recipe.level == "model":
+        background: Float | np.float32 = smooth_level(image, mask, values, recipe.box)
+        rest = None
+    else:
+        background, rest = median(values), values
+        rest.lower(background)
+    image -= background
+    if recipe.n_sigma > 0:
+        clip(image, mask, recipe.n_sigma, recipe.n_sigma, lower_half=True, values=rest)
+    return background
 
 
 def find_all(
