@@ -195,6 +195,8 @@ class Records:
                     continue
                 self._do("derived", entity=known.sha256, source=source.sha256)
             made.append(known)
+        if made:
+            self._do("timed", activity=activity, now=now)
         self._leave_out(activity, work, result.left_out)
         return made
 

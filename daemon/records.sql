@@ -112,6 +112,23 @@ INSERT INTO generated (activity, entity, path) VALUES (:activity, :entity, :path
 -- From the exposures it was made of, not from references.
 INSERT INTO derived (entity, source) VALUES (:entity, :source) ON CONFLICT DO NOTHING
 
+-- name: timed
+-- When its last input was available, as the view `latency` says, and its products were published; not if
+-- the clock was put back meanwhile.
+INSERT INTO timing (attempt, stage, pipeline, available, started, ended, published)
+SELECT id, stage, pipeline, CASE WHEN stage < 3 AND created_at > known + 1.0 THEN created_at ELSE inputs END,
+       started, ended, :now
+FROM (SELECT activity.id, activity.stage, activity.pipeline, activity.started, activity.ended, job.created_at,
+             max((SELECT min(max(coalesce(closed, at), coalesce((
+                             SELECT max(decision.at) FROM decision
+                             WHERE what = 'start' AND decision.at <= history.at), 0.0)))
+                  FROM history WHERE history.entity = used.entity AND origin IN ('input', 'product'))) AS inputs,
+             max((SELECT min(at) FROM history
+                  WHERE history.entity = used.entity AND origin IN ('input', 'product'))) AS known
+      FROM activity JOIN job ON job.id = activity.job JOIN used ON used.activity = activity.id
+      WHERE activity.id = :activity AND used.entity NOT GLOB 'crds:*' GROUP BY activity.id)
+WHERE inputs IS NOT NULL AND ended <= :now
+
 -- name: set
 -- What must outlive the service.
 INSERT INTO setting (name, value, at) VALUES (:name, :value, :now)

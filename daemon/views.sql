@@ -112,28 +112,12 @@ GROUP BY program, observation, pipeline;
 -- that was asked for again, from then on. wait: settling, queue, clocks of associations; publish: the
 -- rest, after computing. total: since the last of the raw files it is made of was available.
 DROP VIEW IF EXISTS latency;
-CREATE VIEW latency AS
-WITH attempt AS (
-    SELECT activity.id, activity.stage, activity.pipeline, activity.started, activity.ended, job.subject,
-           job.created_at,
-           max((SELECT min(max(coalesce(closed, at), coalesce((
-                           SELECT max(decision.at) FROM decision
-                           WHERE what = 'start' AND decision.at <= history.at), 0.0)))
-                FROM history WHERE history.entity = used.entity AND origin IN ('input', 'product'))) AS inputs,
-           max((SELECT min(at) FROM history
-                WHERE history.entity = used.entity AND origin IN ('input', 'product'))) AS known,
-           (SELECT min(history.at) FROM generated JOIN history ON history.path = generated.path
-            AND history.entity = generated.entity AND history.at >= activity.ended
-            WHERE generated.activity = activity.id) AS published
-    FROM activity JOIN job ON job.id = activity.job JOIN used ON used.activity = activity.id
-    WHERE activity.outcome = 'complete' AND used.entity NOT GLOB 'crds:*' GROUP BY activity.id),
-timed AS (
-    SELECT *, CASE WHEN stage < 3 AND created_at > known + 1.0 THEN created_at ELSE inputs END AS available
-    FROM attempt WHERE published IS NOT NULL AND inputs IS NOT NULL)
-SELECT id AS attempt, stage, pipeline, substr(subject, instr(subject, ':') + 1) AS product, available,
-       started, ended, published, started - available AS wait, ended - started AS compute,
-       published - ended AS publish, published - available - (ended - started) AS overhead
-FROM timed;
+CREATE VIEW latency AS  -- LEFT JOIN: SQLite does not look for what is not asked for
+SELECT timing.attempt, timing.stage, timing.pipeline, substr(subject, instr(subject, ':') + 1) AS product, available,
+       timing.started, timing.ended, published, timing.started - available AS wait,
+       timing.ended - timing.started AS compute, published - timing.ended AS publish,
+       published - available - (timing.ended - timing.started) AS overhead
+FROM timing LEFT JOIN activity ON activity.id = timing.attempt LEFT JOIN job ON job.id = activity.job;
 
 -- Each content that a product's path has held, the first one first.
 DROP VIEW IF EXISTS versions;
@@ -151,7 +135,8 @@ WHERE history.origin = 'product';
 -- Products that would be made otherwise now, one row for each reason. Of contexts, those in which other
 -- references may be the best: not those for which the product was found to be as it is. Of parameters, those that the
 -- configuration sets for steps of its pipeline. What follows from such a product is not named before that
--- has been made anew. What only tells of products (associations, their provenance) is left out.
+-- has been made anew. What only tells of products (associations, their provenance) is left out. CROSS JOIN:
+-- what is now is read first, or SQLite looks for the products of every attempt.
 DROP VIEW IF EXISTS stale;
 CREATE VIEW stale AS
 WITH latest AS NOT MATERIALIZED (  -- looked up by its attempt: + keeps SQLite from reading all of it
@@ -166,15 +151,15 @@ now AS (SELECT (SELECT value FROM setting WHERE name = 'context') AS context,
 lost AS (SELECT source AS entity FROM (SELECT DISTINCT source FROM derived) WHERE NOT EXISTS (
     SELECT 1 FROM file WHERE file.entity = source AND file.origin != 'alias'))
 SELECT path, latest.attempt, activity.pipeline, 'context' AS what, activity.context AS made_with, now.context AS current
-FROM now JOIN activity ON activity.context != now.context JOIN latest ON latest.attempt = +activity.id
+FROM now CROSS JOIN activity ON activity.context != now.context JOIN latest ON latest.attempt = +activity.id
 WHERE NOT EXISTS (
     SELECT 1 FROM certified WHERE certified.activity = activity.id AND certified.context = now.context)
 UNION ALL
 SELECT path, latest.attempt, activity.pipeline, 'code', activity.code, now.code
-FROM now JOIN activity ON activity.code != now.code JOIN latest ON latest.attempt = +activity.id
+FROM now CROSS JOIN activity ON activity.code != now.code JOIN latest ON latest.attempt = +activity.id
 UNION ALL
 SELECT path, latest.attempt, activity.pipeline, 'parameters', json_extract(payload, '$.steps'), now.steps
-FROM now JOIN job ON json_extract(payload, '$.steps') IS NOT json(now.steps)
+FROM now CROSS JOIN job ON json_extract(payload, '$.steps') IS NOT json(now.steps)
 JOIN activity ON activity.job = +job.id JOIN latest ON latest.attempt = +activity.id
 WHERE EXISTS (SELECT 1 FROM json_each(parameters) AS step
               WHERE json_extract(payload, '$.steps."' || step.key || '"') IS NOT

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ class Audit(Reader):
         }
 
     def _watched(self, config: Config, ignored: "Counter[str]") -> Iterator[Answer]:
-        known = {row["path"]: row["stamp"] for row in self._all("stamps")}
+        known = dict(map(tuple, self._each("stamps")))
         excluded = frozenset((config.folders.output, config.folders.state))
         for root in config.watched:
             tally = Tally()
@@ -54,26 +56,40 @@ class Audit(Reader):
             yield _finding("nothing has followed from it, and no reason is on record", row["path"])
 
     def _products(self, output: Path, scratch: Path, disk: bool) -> Iterator[Answer]:
-        made = {row["path"]: row for row in self._all("products_on_record")}
-        for path in sorted(output.rglob("*")) if output.is_dir() else ():
-            if not path.is_dir() and scratch not in path.parents and str(path) not in made:
+        """What is on disk is looked at where it lies, without asking for each of very many paths."""
+        made = {path: (sha256, size) for path, sha256, size in self._each("products_on_record")}
+        for path in _files(str(output), str(scratch)):
+            if path not in made:
                 yield _finding("is no product of this service", path)
-        for name, row in made.items():
-            if flaw := _flaw(Path(name), row, disk):
-                yield _finding(flaw, name)
+            elif flaw := _flaw(path, *made.pop(path), disk=disk):
+                yield _finding(flaw, path)
+        for path, (sha256, size) in sorted(made.items()):
+            if flaw := _flaw(path, sha256, size, disk=disk):
+                yield _finding(flaw, path)
 
 
-def _flaw(path: Path, row: Answer, disk: bool) -> str:
+def _files(folder: str, scratch: str) -> Iterator[str]:
+    """All files below a folder, by name; links to folders are none. What cannot be read is missed there."""
+    with suppress(FileNotFoundError, PermissionError), os.scandir(folder) as found:
+        for entry in sorted(found, key=lambda entry: entry.name):
+            if entry.is_dir(follow_symlinks=False):
+                if entry.path != scratch:
+                    yield from _files(entry.path, scratch)
+            elif not entry.is_symlink() or not entry.is_dir():
+                yield entry.path
+
+
+def _flaw(path: str, sha256: str, size: int, *, disk: bool) -> str:
     """Why a product on disk is not what was made; empty if it is."""
     try:
         if disk:
-            with path.open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == row["sha256"]
+            with open(path, "rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
             return "" if same else "its checksum is not that of what was made"
-        size = path.stat().st_size
+        found = os.stat(path).st_size
     except OSError as error:
         return f"was made but cannot be read: {error.strerror}"
-    return "" if size == row["size"] else f"has {size} bytes, made were {row['size']}"
+    return "" if found == size else f"has {found} bytes, made were {size}"
 
 
 def _finding(what: str, path: Any) -> Answer:

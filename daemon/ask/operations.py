@@ -74,16 +74,14 @@ class Operations(Reader):
 
         Of each kind of time (see the view): n, median, 90 and 99 of a hundred, longest.
         """
-        times: dict[str, dict[str, list[float]]] = {}
-        first = self._all("first_published", since=since)[0]["attempt"]
-        for row in self._all("latency_since", since=since, first=first):
-            each = times.setdefault(row["pipeline"], {})
-            for what in ("wait", "compute", "publish", "overhead"):
-                each.setdefault(what, []).append(row[what])
+        times: dict[tuple[int, str], list[Sequence[float]]] = {}
+        for stage, pipeline, *parts in self._each("latency_since", since=since):
+            times.setdefault((stage, pipeline), []).append(parts)
+        names = ("wait", "compute", "publish", "overhead")
         return [
-            {"pipeline": pipeline, "n": len(each["wait"])}
-            | {what: _spread(values) for what, values in each.items()}
-            for pipeline, each in times.items()
+            {"pipeline": pipeline, "n": len(rows)}
+            | {name: _spread(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+            for (_, pipeline), rows in sorted(times.items())
         ]
 
 

@@ -26,12 +26,6 @@ SELECT name, reason, substr(name, instr(name, ':jw') + 3, 5) AS program,
 FROM gathering WHERE state = 'open' AND name GLOB '*:jw[0-9][0-9][0-9][0-9][0-9]-*'
 AND :program IN ('', substr(name, instr(name, ':jw') + 3, 5)) ORDER BY name
 
--- name: first_published
--- The first attempt of which something was published since then; none before it needs to be looked at.
-SELECT min(+generated.activity) AS attempt FROM history
-JOIN generated ON generated.entity = history.entity AND generated.path = history.path
-WHERE history.origin = 'product' AND history.at >= :since
-
 -- name: latency_since
--- By pipeline, in the order of the stages.
-SELECT * FROM latency WHERE attempt >= :first AND published >= :since ORDER BY stage, pipeline
+-- Of every attempt that gave products.
+SELECT stage, pipeline, wait, compute, publish, overhead FROM latency WHERE published >= :since

@@ -1,6 +1,7 @@
 """What all questions share: the connection, the statements beside each module, finding a file."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,7 +27,11 @@ class Reader:
         self._connection = connection
 
     def _all(self, statement: str, **values: object) -> list[Answer]:
-        return [dict(row) for row in self._connection.execute(_SQL[statement], values)]
+        return [dict(row) for row in self._each(statement, **values)]
+
+    def _each(self, statement: str, **values: object) -> Iterator[sqlite3.Row]:
+        """One after the other, of what there is very much of."""
+        yield from self._connection.execute(_SQL[statement], values)
 
     def _setting(self, name: str) -> str | None:
         return next((row["value"] for row in self._all("settings") if row["name"] == name), None)

@@ -6,9 +6,13 @@ import argparse
 import json
 import os
 import re
+import shutil
+import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from calwebbd.daemon.ask import Ask
     from calwebbd.daemon.config import Config
 
+_WORD = 12  #: characters; no column of a table is folded to less
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -96,22 +101,45 @@ def show(args: argparse.Namespace, found: Any, say: Callable[[Any], None]) -> No
 
 
 def table(rows: Iterable[Sequence[object]], *titles: str, right: Sequence[str] = (), empty: str = "") -> None:
-    """Print rows in columns; those named in `right` are numbers. `empty` is said if there are none."""
-    from rich.console import Console
-    from rich.table import Table
+    """Print rows in columns; those named in `right` are numbers. `empty` is said if there are none.
 
-    found = Table(box=None, pad_edge=False)
-    for title in titles:
-        found.add_column(title, justify="right" if title in right else "left", overflow="fold")
-    for row in rows:
-        found.add_row(*("" if cell is None else str(cell) for cell in row))
-    if not found.row_count:
+    What is too wide for a terminal is folded there; elsewhere lines are as long as they need to be.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
         print(empty)
         return
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:  # nobody's window: lines are as long as they need to be
-        console.width = 240
-    console.print(found)
+    cells.insert(0, list(titles))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    room = shutil.get_terminal_size().columns - 2 * (len(widths) - 1)
+    if sys.stdout.isatty() and sum(widths) > room:
+        _narrow(widths, room)
+    for row in cells:
+        folded = [_fold(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*folded, fillvalue=""):
+            columns = zip(parts, titles, widths, strict=True)
+            line = (part.rjust(to) if title in right else part.ljust(to) for part, title, to in columns)
+            print("  ".join(line).rstrip())
+
+
+def _narrow(widths: list[int], room: int) -> None:
+    """Take from the widest columns until they fit, down to a word's width."""
+    while sum(widths) > room and max(widths) > _WORD:
+        widths[widths.index(max(widths))] -= 1
+
+
+def _fold(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False) if len(text) > width else [text]
+
+
+def _cell(value: object) -> str:
+    """Nothing that a file's name may do to a terminal."""
+    text = "" if value is None else str(value)
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )
 
 
 def when(at: float | None) -> str:

@@ -2,7 +2,7 @@
 
 Raw files, rates, calibrated images, pictures, sidecars, mosaics of eight, every attempt with its
 references, and what cannot be expected to be empty: jobs that wait, dead letters, quarantine,
-associations that are open. Of the files only the raw ones are there, of a few bytes.
+associations that are open. The raw files are there, of a few bytes; products have holes only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from calwebbd.daemon.config import Config, Crds, Folders
 from calwebbd.daemon.database import open_store
 from calwebbd.daemon.records import stamp
 
+SIZE = 83_000_000  #: bytes of a product
 MEMBERS = 8  #: of one mosaic
 REFERENCES = [f"jwst_nircam_{kind}_0001.fits" for kind in ("mask", "superbias", "linearity", "dark", "gain")]
 HEADER = {"INSTRUME": "NIRCAM", "DETECTOR": "NRCA1", "EXP_TYPE": "NRC_IMAGE", "FILTER": "F200W"}
@@ -98,8 +99,11 @@ class Filler:
         for name, of in names:
             path = str(self._base / folder / name)
             self._entity(name, of, name, at)
-            if raw:
-                Path(path).write_text(name)
+            with open(path, "w") as file:
+                if raw:
+                    file.write(name)
+                else:
+                    file.truncate(SIZE)
             seen = stamp(Path(path)) or "1:2:3"
             self._connection.execute(
                 "INSERT INTO file VALUES (?, ?, ?, ?, ?, '', ?)", (path, name, name, origin, seen, at)
@@ -113,7 +117,7 @@ class Filler:
     def _entity(self, id: str, kind: str, name: str, at: float) -> None:
         header = "{}" if kind in ("png", "provenance", "reference") else self._header
         self._connection.execute(
-            "INSERT INTO entity VALUES (?, ?, ?, 83000000, ?, ?)", (id, kind, name, header, at)
+            "INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?)", (id, kind, name, SIZE, header, at)
         )
 
     def _made(
@@ -141,6 +145,10 @@ class Filler:
         used = [(self._activities, name, "science") for name in inputs]
         used += [(self._activities, f"crds:{name}", name) for name in REFERENCES]
         self._connection.executemany("INSERT INTO used (activity, entity, role) VALUES (?, ?, ?)", used)
+        self._connection.execute(
+            "INSERT INTO timing VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self._activities, stage, pipeline, at - 30, at, at + 9, at + 10),
+        )
         for product in products:
             made = (self._activities, str(self._base / "out" / product), product)
             self._connection.execute("INSERT INTO generated (activity, path, entity) VALUES (?, ?, ?)", made)

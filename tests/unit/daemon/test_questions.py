@@ -1,14 +1,17 @@
 """Questions as they are typed: what is printed, and as JSON."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import fake_calibration as fake
 import pytest
 
 from calwebbd.daemon import configfile, logs
+from calwebbd.daemon.ask import asking
 from calwebbd.daemon.cli import main
 from calwebbd.daemon.commands.asking import moment
 from calwebbd.daemon.service import Service
@@ -126,6 +129,23 @@ def test_an_audit_finds_what_is_lost_changed_or_nobody_knows(
     assert RATE not in {Path(row["path"]).name for row in quick["examples"]}  # as many bytes as it had
     assert sum(answer["ignored"].values()) == 1
     assert answer["accounts"]["quarantined"] == 1
+
+
+def test_an_audit_counts_as_the_view_of_accounts_does(night: Path, tmp_path: Path) -> None:
+    database = tmp_path / "db"
+    records = night.parent / "state" / "calwebbd.db"
+    with closing(sqlite3.connect(records)) as source, closing(sqlite3.connect(database)) as copy:
+        source.backup(copy)
+        copy.execute("DELETE FROM file WHERE name = ?", (CAL,))
+        copy.execute("UPDATE file SET origin = 'alias' WHERE name = ?", (fake.name(1),))
+        refuse = "INSERT INTO quarantine SELECT path, name, stamp, 'torn', at FROM file WHERE name IN (?, ?)"
+        copy.execute(refuse, (fake.name(1), RATE))
+        copy.commit()
+    with asking(database) as it:
+        view = dict(it._connection.execute("SELECT account, count(*) FROM accounts GROUP BY account"))
+        counted = it.audit(configfile.load(night))["accounts"]
+    assert counted == view
+    assert {"alias", "moved", "product", "quarantined"} <= counted.keys()
 
 
 def test_times_are_given_as_they_are_or_as_so_long_ago() -> None:
