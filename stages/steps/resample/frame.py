@@ -110,16 +110,23 @@ def middle(polygons: Sequence[footprints.Polygon]) -> tuple[float, float]:
 
 
 def too_large(images: Sequence[Image], why: str) -> InputError:
-    """The error that says which image has its footprint farthest from the middle of the others."""
+    """The error that says which image has its footprint farthest from the middle of the others.
+
+    Of two it is the one that is farther from its target, as each is as far from the other.
+    """
     centres = np.array([footprints.directions(np.vstack(_polygons(image))).mean(axis=0) for image in images])
     if len(images) == 1:
         return InputError(f"the exposures {why}", file=images[0].file)
     middles = [np.median(np.delete(centres, n, axis=0), axis=0) for n in range(len(images))]
+    from_what = "the others"
+    if len(images) == 2 and all({"TARG_RA", "TARG_DEC"} <= set(image.header) for image in images):
+        targets = [_reals(image.header, "TARG_RA", "TARG_DEC") for image in images]
+        middles, from_what = list(footprints.directions(np.array(targets))), "its target"
     apart = np.linalg.norm(centres - middles, axis=1)
     worst = int(apart.argmax())
     angle = np.rad2deg(2 * np.arcsin(min(apart[worst] / 2, 1)))
     return InputError(
-        f"the exposures {why}; this one is farthest from the others, by {angle:.3g} deg",
+        f"the exposures {why}; this one is farthest from {from_what}, by {angle:.3g} deg",
         file=images[worst].file,
     )
 

@@ -117,7 +117,6 @@ def _by_areas(drops: Drops, window: Window, index: int, where: tuple[Any, Any, f
 def _by_library(drops: Drops, window: Window, index: int) -> None:
     """Any kernel, one array after the other."""
     image, arrays = drops.image, window.arrays
-    plane, bit = divmod(index, 32)
     origin = np.array([window.x, window.y])
     geometry: dict[str, Any] = {
         "pixmap": np.asarray(drops.pixmap) - origin,
@@ -128,19 +127,23 @@ def _by_library(drops: Drops, window: Window, index: int) -> None:
         "in_units": "cps",
         **drops.limits,
     }
-    context: dict[str, Any] = {"disable_ctx": True}
-    if "con" in arrays:
-        context = {"out_ctx": arrays["con"][plane], "begin_ctx_id": bit}
     target = Drizzle(
         kernel=drops.kernel,
         out_img=arrays["sci"],
         out_wht=arrays["wht"],
         out_dq=arrays.get("dq"),
         exptime=1.0,
-        **context,
+        disable_ctx=True,
     )
     sci = image.sci - np.float32(drops.sky) if drops.sky else image.sci
     target.add_image(sci, dq=image.dq if "dq" in arrays else None, **geometry)
+    if (
+        "con" in arrays
+    ):  # by itself: the library refuses sums of weights that are negative, or of other planes
+        alone = Drizzle(kernel=drops.kernel, out_shape=window.shape)
+        alone.add_image(sci, **geometry)
+        plane, bit = divmod(index, 32)
+        arrays["con"][plane][alone.out_ctx[0] != 0] |= np.uint32(1 << bit).view(np.int32)
     errors = {}
     for name, variance in drops.variances.items() if window.sums else ():
         single = Drizzle(kernel=drops.kernel, fillval=np.nan, out_shape=window.shape, disable_ctx=True)

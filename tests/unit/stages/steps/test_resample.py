@@ -73,6 +73,17 @@ class TestFrame:
             with pytest.raises(InputError, match=rf"image2\.fits: .*{why}.* by .* deg"):
                 output_frame(images)
 
+    @pytest.mark.parametrize("off", [0, 1])
+    def test_of_two_images_the_one_far_from_its_target_is_named(self, off: int) -> None:
+        target = {"TARG_RA": POINTING["RA_REF"], "TARG_DEC": POINTING["DEC_REF"]}
+        images = [placed_image(np.ones((10, 20)), **target) for _ in range(2)]
+        for number, image in enumerate(images):
+            image.file = f"image{number}.fits"
+        corners = footprints.parse(str(images[off].header["S_REGION"]))[0] + [6.0, 2.0]
+        images[off].header["S_REGION"] = footprints.write([corners])
+        with pytest.raises(InputError, match=rf"image{off}\.fits: .* farthest from its target, by .* deg"):
+            output_frame(images)
+
     def test_the_y_axis_lies_at_the_position_angle_asked_for(self) -> None:
         frame = output_frame([bent_image()], FrameParams(rotation=90))
         (ra, _), (ra_up, _) = frame.wcs(10, 10), frame.wcs(10, 11)
@@ -319,6 +330,23 @@ class TestDrizzle:
         assert out.con is not None
         assert out.con.shape == (2, 2, 2)
         assert out.con.view(np.uint32)[:, 0, 0].tolist() == [0xFFFFFFFF, 1]
+
+    @pytest.mark.filterwarnings("ignore:Kernel .* is not a flux-conserving")
+    @pytest.mark.parametrize("kernel", ["point", "turbo", "gaussian", "lanczos2", "lanczos3"])
+    def test_each_shape_of_drops_takes_any_number_of_images(self, kernel: str) -> None:
+        pair = [bent_image(12, 10), bent_image(12, 10, RA_REF=POINTING["RA_REF"] + 1e-4)]
+        frame = output_frame(pair, FrameParams(rotation=20))
+        first, second = (drizzle([image], frame, kernel=kernel) for image in pair)
+        out = drizzle(pair * 17, frame, kernel=kernel)
+        assert first.con is not None and second.con is not None and out.con is not None  # noqa: PT018
+        seen = first.con[0] * np.uint32(0x55555555) + second.con[0] * np.uint32(0xAAAAAAAA)
+        np.testing.assert_array_equal(out.con[0].view(np.uint32), seen)
+        np.testing.assert_array_equal(out.con[1], first.con[0] + 2 * second.con[0])
+        weight = first.wht + second.wht
+        np.testing.assert_allclose(out.wht, 17 * weight, rtol=1e-5, atol=1e-5)
+        flux = np.nan_to_num(first.sci * first.wht) + np.nan_to_num(second.sci * second.wht)
+        held = weight > 1
+        np.testing.assert_allclose(out.sci[held], flux[held] / weight[held], rtol=1e-4)
 
     def test_the_sky_is_subtracted_unless_it_has_been(self) -> None:
         for keywords, left in (({"BKGSUB": False}, 2), ({}, 2), ({"BKGSUB": True}, 5)):
