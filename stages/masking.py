@@ -45,25 +45,23 @@ def match_nans_and_flags(image: Image) -> NDArray[np.bool_]:
     return invalid
 
 
-def blank(image: Image) -> None:
-    """Give NaN to the arrays of an image that are on disk, where it has DO_NOT_USE: whenever they are read.
+def blank(image: Image, invalid: NDArray[np.bool_]) -> None:
+    """Give NaN to the arrays of an image that are on disk, where it is invalid: whenever they are read.
 
-    Only its flags need be written then.
+    Only its flags need be written then, and the places kept, which are few.
     """
+    places = np.flatnonzero(invalid)
     for name in FLAGGED:
         array = getattr(image, name)
-        if name != "dq" and isinstance(array, Cube) and array.shape == image.dq.shape:
-            setattr(image, name, Cube(array.shape, array.dtype, partial(_blanked, array, image.dq)))
+        if name != "dq" and isinstance(array, Cube) and array.shape == invalid.shape:
+            setattr(image, name, Cube(array.shape, array.dtype, partial(_blanked, array, places)))
 
 
-def _blanked(array: Cube, dq: Any, start: int, stop: int) -> NDArray[Any]:
+def _blanked(array: Cube, places: NDArray[np.intp], start: int, stop: int) -> NDArray[Any]:
     part = array.read(start, stop)
-    flagged = dq.read(start, stop)
-
-    def clear(first: int, last: int) -> None:
-        part[first:last][(flagged[first:last] & flags.DO_NOT_USE) != 0] = np.nan
-
-    by_rows(clear, len(part))
+    first, last = start * (array.size // len(array)), stop * (array.size // len(array))
+    here = slice(*np.searchsorted(places, (first, last)))
+    part.reshape(-1)[places[here] - first] = np.nan
     return part
 
 

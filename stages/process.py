@@ -97,8 +97,9 @@ def process(
 def process_file(file: Path, name: str | None, options: Options) -> list[Outcome]:
     """`process` with its options in one piece."""
     try:
-        pipeline, tasks = tasks_of(file, name)
-        return [run_task(task, pipeline, options) for task in tasks]
+        with memory.only_new_garbage():
+            pipeline, tasks = tasks_of(file, name)
+            return [run_task(task, pipeline, options) for task in tasks]
     except CalibrationError as error:
         error.file = error.file or str(file)
         raise

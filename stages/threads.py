@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any
 
 from calwebbd.stages import memory
 
+TURN = 0.0005  # s; who comes back from a compiled loop does not wait longer for the interpreter
 ROWS_AT_A_TIME = 32  # enough work for a thread, few enough that the last one does not lag
 
 
@@ -30,6 +32,7 @@ def _enter() -> None:
 @cache
 def _pool(process: int, workers: int) -> ThreadPoolExecutor:
     memory.share_heap()
+    sys.setswitchinterval(TURN)
     return ThreadPoolExecutor(workers, thread_name_prefix="rows", initializer=_enter)
 
 

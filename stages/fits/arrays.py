@@ -96,6 +96,8 @@ class Planes:
             if out.dtype.kind == "u":  # adding the zero is flipping the top bit
                 out[start:stop] = raw.view(raw.dtype.str.replace("i", "u"))
                 out[start:stop] ^= zero
+            elif not zero:
+                out[start:stop] = raw
             else:
                 np.add(raw, zero, out=out[start:stop], casting="unsafe")
 

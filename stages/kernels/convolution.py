@@ -55,3 +55,41 @@ def convolve(start: int, stop: int, planes: Any, weights: Any, y0: int, y1: int,
                         _add_products(total, row[shift : shift + width], weights[j, i, own, w0:w1])
             _add_products(total, kept[y % ky, side : side + width], weights[half, side, own, w0:w1])
             planes[p, y, x0:x1] = total
+
+
+@kernel("(i8, i8, f4[:, ::1], b1[:, ::1], f8[:, ::1], f8, f4[:, ::1])")
+def smooth(start: int, stop: int, image: Any, missing: Any, weights: Any, total: float, out: Any) -> None:
+    """Rows of an image under a kernel, zeros beyond its edges; what is missing or NaN is interpolated by it.
+
+    weights : (ky, kx), odd; total : what their products are divided by, or 0 for the weights of the
+        pixels that count
+    out : NaN where none counts
+
+    Added row by row, from the top left, in double precision.
+    """
+    ny, nx = image.shape
+    ky, kx = weights.shape
+    half, side = ky // 2, kx // 2
+    values, counts = np.zeros((ky, nx + 2 * side)), np.ones((ky, nx + 2 * side))
+    products, found = np.empty(nx), np.empty(nx)
+    for last in range(start - half, stop + half):
+        row, count = values[last % ky], counts[last % ky]
+        row[:], count[:] = 0.0, 1.0
+        if 0 <= last < ny:
+            for x in range(nx):
+                unknown = missing[last, x] or np.isnan(image[last, x])
+                row[side + x] = 0.0 if unknown else np.float64(image[last, x])
+                count[side + x] = 0.0 if unknown else 1.0
+        y = last - half
+        if y < start:
+            continue
+        products[:], found[:] = 0.0, total
+        for j in range(ky):
+            row, count = values[(y - half + j) % ky], counts[(y - half + j) % ky]
+            for i in range(kx):
+                weight = weights[ky - 1 - j : ky - j, kx - 1 - i]
+                _add_products(products, row[i : i + nx], weight)
+                if total == 0.0:
+                    _add_products(found, count[i : i + nx], weight)
+        for x in range(nx):
+            out[y, x] = products[x] / found[x] if found[x] != 0.0 else np.nan

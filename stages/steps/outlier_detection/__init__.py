@@ -81,8 +81,9 @@ def _flag(each: Image, frame: Frame, model: Any, params: OutlierDetectionParams)
     own = blot(model, pixel_map(each.wcs, frame.wcs, each.sci.shape, stepsize=stepsize, order=order))
     with each.in_memory(only=FLAGGED, change=("dq",)) as image:
         sky = _sky(image, params)
-        mark(image, outliers_of_model(image.sci, image.err, own, sky, params.snr, params.scale))
-    blank(each)
+        outliers = outliers_of_model(image.sci, image.err, own, sky, params.snr, params.scale)
+        invalid = mark(image, outliers)
+    blank(each, invalid)
 
 
 def _layer(
@@ -130,5 +131,6 @@ def _on_detector(images: list[Image], params: OutlierDetectionParams) -> None:
     model = median(layers, images[0].sci.shape)
     for each in images:
         with each.in_memory(only=FLAGGED, change=("dq",)) as image:
-            mark(image, outliers_of_noise(image.sci, image.err, np.asarray(model), params.snr[0]))
-        blank(each)
+            outliers = outliers_of_noise(image.sci, image.err, np.asarray(model), params.snr[0])
+            invalid = mark(image, outliers)
+        blank(each, invalid)

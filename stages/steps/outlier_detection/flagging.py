@@ -64,7 +64,7 @@ def outliers_of_noise(sci: Float, err: Float, model: Float, snr: float) -> Mask:
     return mask
 
 
-def mark(image: Image, mask: Mask) -> None:
-    """Flag the pixels OUTLIER and DO_NOT_USE, and make them NaN, in place."""
+def mark(image: Image, mask: Mask) -> Mask:
+    """Flag the pixels OUTLIER and DO_NOT_USE, and make them NaN, in place; return all that are invalid."""
     image.dq[mask] |= np.uint32(flags.OUTLIER | flags.DO_NOT_USE)
-    match_nans_and_flags(image)
+    return match_nans_and_flags(image)

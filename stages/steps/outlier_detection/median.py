@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import memory, scratch
 from calwebbd.stages.exposure import Float
-from calwebbd.stages.kernels import by_rows, in_threads, stack, threads
+from calwebbd.stages.kernels import by_rows, stack
+from calwebbd.stages.ordering import sort
 
 CLIP = 3.0  # sigma
 ROUNDS = 5  # of clipping, at most
@@ -85,8 +86,7 @@ def weight_threshold(weight: Float, maskpt: float) -> np.float64:
 
 def _clipped(values: Float) -> Float:
     """What clipping leaves of the values, which it sorts: once, so that a median is a place among them."""
-    in_threads([part.sort for part in np.array_split(values, threads())])
-    values.sort(kind="stable")  # merges what is in order
+    sort(values)
     kept = values
     for _ in range(ROUNDS):
         middle, limit = kept[(kept.size - 1) // 2 : kept.size // 2 + 1].mean(), CLIP * np.std(kept)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
+from calwebbd.stages.kernels import by_rows, convolution
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.tweakreg.background import background
 from calwebbd.stages.steps.tweakreg.sources import FinderParams
@@ -79,12 +80,16 @@ def find_sources(
 
 def convolved(data: Float, fwhm: float, missing: Mask) -> Float:
     """The image under a Gaussian; pixels that are missing or NaN are interpolated by it."""
-    from astropy.convolution import Gaussian2DKernel, convolve
+    from astropy.convolution import Gaussian2DKernel
 
     if fwhm <= 0:
         return data
-    smooth: Float = convolve(data, Gaussian2DKernel(fwhm / FWHM_PER_SIGMA), mask=missing)
-    return smooth
+    weights = Gaussian2DKernel(fwhm / FWHM_PER_SIGMA).array
+    complete = not missing.any() and not np.isnan(data).any()
+    out = np.empty_like(data)
+    total = float(weights.sum()) if complete else 0.0
+    by_rows(convolution.smooth, len(data), data, missing, weights, total, out)
+    return out
 
 
 def several_peaks(data: Float, segments: Any, connectivity: int) -> NDArray[np.int32]:

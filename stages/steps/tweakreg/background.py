@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float
+from calwebbd.stages.ordering import sort
 from calwebbd.stages.steps.clean_flicker_noise.mesh import filled, filtered, interpolated
 from calwebbd.stages.threads import in_threads
 
@@ -54,14 +55,17 @@ def _meshes(image: Float, usable: Mask, box: tuple[int, int], enough: float) -> 
 
 
 def _clipped(values: Float, least: float) -> tuple[np.float32, np.float32]:
-    """Median and standard deviation of what clipping leaves; NaN if that is not more than `least`."""
+    """Median and standard deviation of what clipping leaves; NaN if that is not more than `least`.
+
+    The values are sorted in place.
+    """
     if len(values) <= least:
         return np.float32(np.nan), np.float32(np.nan)
-    ordered = np.sort(values)
-    centre = float(ordered[len(ordered) // 2])
-    centred = ordered.astype(np.float64) - centre
+    sort(values)
+    centre = float(values[len(values) // 2])
+    centred = values.astype(np.float64) - centre
     sums, squares = (np.concatenate([[0.0], np.cumsum(each)]) for each in (centred, centred**2))
-    first, last = 0, len(ordered)
+    first, last = 0, len(values)
     for rounds_left in range(ROUNDS, -1, -1):
         middle = (centred[(first + last - 1) // 2] + centred[(first + last) // 2]) / 2
         mean = (sums[last] - sums[first]) / (last - first)

@@ -6,7 +6,8 @@ from hypothesis.extra.numpy import arrays
 from images import make_image
 
 from calwebbd.stages import flags
-from calwebbd.stages.masking import match_nans_and_flags
+from calwebbd.stages.masking import blank, match_nans_and_flags
+from calwebbd.stages.scratch import put
 
 ARRAYS = ("sci", "err", "var_poisson", "var_rnoise", "var_flat")
 VALUES = st.sampled_from([1.0, 0.0, float("nan"), float("inf")])
@@ -57,3 +58,13 @@ def test_matching_twice_is_matching_once(err: np.ndarray, dq: np.ndarray) -> Non
     np.testing.assert_array_equal(image.err, once[0])
     np.testing.assert_array_equal(image.dq, once[1])
     assert ((image.dq & dq) == dq).all()
+
+
+def test_arrays_on_disk_are_blank_where_the_image_is_invalid_whichever_rows_are_read() -> None:
+    image = make_image(np.ones((3, 2)))
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    image.sci, image.err = put(values), put(values)  # type: ignore[assignment]
+    invalid = np.array([[True, False], [False, True], [True, True]])
+    blank(image, invalid)
+    np.testing.assert_array_equal(image.sci, [[np.nan, 1], [2, np.nan], [np.nan, np.nan]])
+    np.testing.assert_array_equal(image.err.read(1, 2), [[2, np.nan]])  # type: ignore[attr-defined]

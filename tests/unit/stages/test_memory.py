@@ -1,8 +1,19 @@
 """Memory is predicted from headers: more for more, but not for ever longer exposures."""
 
+import gc
+
 import pytest
 
-from calwebbd.stages.memory import AT_ONCE, BUDGET, IN_MEMORY, MB, budget, integrations, peak_mb
+from calwebbd.stages.memory import (
+    AT_ONCE,
+    BUDGET,
+    IN_MEMORY,
+    MB,
+    budget,
+    integrations,
+    only_new_garbage,
+    peak_mb,
+)
 
 FRAME = {"SUBSIZE1": 2048, "SUBSIZE2": 2048, "NGROUPS": 10, "NINTS": 1, "READPATT": "RAPID"}
 SERIES = {"SUBSIZE1": 2048, "SUBSIZE2": 256, "NGROUPS": 5, "NINTS": 100, "READPATT": "NISRAPID"}
@@ -55,3 +66,13 @@ def test_the_budget_of_a_mosaic_is_that_of_the_environment(monkeypatch: pytest.M
     monkeypatch.setenv(BUDGET, "1000")
     assert budget() == 1000 * MB
     assert peak_mb(3, many) == default + 1000 - 256
+
+
+def test_objects_that_were_there_before_are_not_gone_through_and_become_so_again() -> None:
+    before = gc.get_freeze_count()
+    with only_new_garbage():
+        assert gc.get_freeze_count() > before
+        with only_new_garbage():
+            pass
+        assert gc.get_freeze_count() > before
+    assert gc.get_freeze_count() == before

@@ -1,11 +1,13 @@
 """Sources of small mosaics whose truth is known."""
 
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from astropy.convolution import Gaussian2DKernel, convolve
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
 from hypothesis import given, settings
@@ -22,7 +24,7 @@ from calwebbd.stages.products import Segmentation
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.source_catalog import SourceCatalogParams, apertures_for, source_catalog
 from calwebbd.stages.steps.source_catalog.apertures import vega_offset
-from calwebbd.stages.steps.source_catalog.detection import several_peaks
+from calwebbd.stages.steps.source_catalog.detection import FWHM_PER_SIGMA, convolved, several_peaks
 from calwebbd.stages.steps.source_catalog.photometry import ab_magnitude, circular_flux, local_background
 from calwebbd.stages.steps.source_catalog.shapes import kernel, nearest, sharpness_roundness
 
@@ -333,3 +335,16 @@ def test_products_are_written_in_the_jwst_forms(tmp_path: Path) -> None:
 def test_parameters_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         SourceCatalogParams(**wrong)
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.95])
+def test_the_mosaic_is_smoothed_as_astropy_does_it(share: float) -> None:
+    random = np.random.default_rng(3)
+    data = random.normal(size=(40, 50)).astype(np.float32)
+    missing = random.random(data.shape) < share
+    if share:
+        data[20, 3] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there are holes
+        expected = convolve(data, Gaussian2DKernel(2 / FWHM_PER_SIGMA), mask=missing)
+    np.testing.assert_array_equal(convolved(data, 2.0, missing), expected)
