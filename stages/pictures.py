@@ -15,7 +15,8 @@ from calwebbd.stages.fits.arrays import open_fits, read_array
 from calwebbd.stages.names import TABLES
 
 SIDE = 1024  #: pixels; larger images are averaged down to this
-IMAGES = frozenset({"rate", "cal", "crf", "i2d", "wfscmb", "segm"})  #: products that are drawn
+#: products that are drawn; of those by integration, the first
+IMAGES = frozenset({"rate", "bsub", "bsubints", "cal", "calints", "crf", "i2d", "wfscmb", "segm"})
 #: from dark to bright: black, violet, red, orange, pale yellow
 COLOURS = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])
 NOTHING = (128, 128, 128)  #: NaN
@@ -136,7 +137,8 @@ def _beside(product: Path, suffix: str) -> Path:
 
 
 def _suffix(product: Path) -> str:
-    return product.stem.rsplit("_", 1)[-1]
+    """Without the number that a pair of wavefront sensing has after it."""
+    return product.stem.rsplit("_", 1)[-1].partition("-")[0]
 
 
 def _step(shape: tuple[int, ...]) -> int:

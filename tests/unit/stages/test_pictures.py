@@ -64,6 +64,13 @@ def test_segments_are_outlined_over_their_mosaic_with_circles_around_the_sources
 
 
 def test_only_images_are_drawn(tmp_path: Path) -> None:
-    image = product(tmp_path / "a_i2d.fits", np.eye(3, dtype=np.float32))
-    others = [tmp_path / "a_cat.ecsv", product(tmp_path / "a_calints.fits", np.zeros((1, 2, 2), np.float32))]
-    assert pictures([image, *others]) == [tmp_path / "a_i2d.png"]
+    names = ["a_i2d", "a_wfscmb-01", "a_bsub"]
+    images = [product(tmp_path / f"{name}.fits", np.eye(3, dtype=np.float32)) for name in names]
+    others = [tmp_path / "a_cat.ecsv", product(tmp_path / "a_uncal.fits", np.zeros((1, 2, 2), np.float32))]
+    assert pictures([*images, *others]) == [tmp_path / f"{name}.png" for name in names]
+
+
+def test_of_integrations_the_first_is_drawn(tmp_path: Path) -> None:
+    sci = np.stack([np.eye(3), np.zeros((3, 3))]).astype(np.float32)
+    (drawn,) = pictures([product(tmp_path / "a_calints.fits", sci)])
+    np.testing.assert_array_equal(pixels(drawn), pixels(picture(product(tmp_path / "b_cal.fits", sci[0]))))
