@@ -31,9 +31,9 @@ class Pressure:
         alive = self._dispatch.records.setting("alive")
         away = now - float(alive or now)
         if away < 0:
-            self._dispatch.shift("", away)  # leases were another life's
+            self._dispatch.shift("", away, now)  # leases were another life's
         else:
-            self._dispatch.postpone(away)
+            self._dispatch.postpone(away, now)
         self.note(now)
         self._dispatch.records.set("intake", "", now)
 
@@ -53,7 +53,7 @@ class Pressure:
                 self._since = now
                 self._tell("intake waits", reason=found)
             else:
-                self._dispatch.postpone(now - self._since)
+                self._dispatch.postpone(now - self._since, time.time())
                 self._tell("intake goes on", seconds=round(now - self._since))
             self._dispatch.records.set("intake", found, time.time())
         self.high = found

@@ -74,7 +74,10 @@ def _add_attempt(made: Document, file: Lineage, entity: str) -> None:
     for kind, name in by["references"].items():
         reference = f"crds:{Path(name).name}"
         type = _qualified(f"calwebbd:{kind}")
-        made["entity"][reference] = {"prov:label": name, "prov:type": type}
+        sum = by.get("checksums", {}).get(Path(name).name)
+        made["entity"][reference] = {"prov:label": name, "prov:type": type} | (
+            {"calwebbd:sha1": sum} if sum else {}
+        )
         _relate(made, "used", activity=activity, entity=reference, role=kind)
     for source in file.get("inputs", []):
         used = _add(made, source)

@@ -86,7 +86,9 @@ def _lineage(product: Path, told: set[str]) -> dict[str, Any]:
     told.add(answer["sha256"])
     times = {name: datetime.fromisoformat(content[name]).timestamp() for name in ("started", "ended")}
     references = {each["type"]: each["name"] for each in content["references"]}
-    answer["made_by"] = {name: content[name] for name in _ATTEMPT} | times | {"references": references}
+    sums = {each["name"]: each["sha1"] for each in content["references"] if "sha1" in each}
+    own = {"references": references, "checksums": sums}
+    answer["made_by"] = {name: content[name] for name in _ATTEMPT} | times | own
     answer["inputs"] = [_source(product.parent, each, told) for each in content["inputs"]]
     return answer
 

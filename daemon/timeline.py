@@ -123,9 +123,9 @@ class Timeline:
         """All whose jobs are held, in the order of time."""
         return list(self._links("waiting"))
 
-    def postpone(self, seconds: float) -> None:
-        """The clocks stood still so long."""
-        self._do("postpone", seconds=seconds)
+    def postpone(self, seconds: float, now: float) -> None:
+        """The clocks stood still so long; those which began meanwhile begin now."""
+        self._do("postpone", seconds=seconds, now=now)
 
     def _walk(self, statement: str, link: Link) -> Iterator[Link]:
         """Step by step, for what is found may be changed meanwhile."""

@@ -42,8 +42,8 @@ SELECT * FROM link WHERE exposure IN (
 ORDER BY start, segment, exposure
 
 -- name: postpone
--- Clocks that stood still, or were set.
-UPDATE link SET since = since + :seconds, look_at = look_at + :seconds WHERE exposure IN (
+-- Clocks that stood still, or were set; none begins in the future.
+UPDATE link SET since = min(since + :seconds, :now), look_at = look_at + min(:seconds, :now - since) WHERE exposure IN (
     SELECT substr(subject, instr(subject, ':') + 1) FROM job WHERE state = 'ready' AND held = 1)
 
 -- name: announced

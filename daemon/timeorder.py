@@ -60,17 +60,17 @@ class TimeOrder(Assembly):
             for link in self.timeline.waiting():
                 self._consider(link, now)
 
-    def postpone(self, seconds: float) -> None:
+    def postpone(self, seconds: float, now: float) -> None:
         """All clocks stood still so long: those of associations, and of exposures that wait."""
         with self.store.transaction():
-            self.store.postpone(seconds)
-            self.timeline.postpone(seconds)
+            self.store.postpone(seconds, now)
+            self.timeline.postpone(seconds, now)
 
-    def shift(self, worker: str, seconds: float) -> None:
+    def shift(self, worker: str, seconds: float, now: float) -> None:
         """The wall clock was set: see `Store.shift`."""
         with self.store.transaction():
-            self.store.shift(worker, seconds)
-            self.timeline.postpone(seconds)
+            self.store.shift(worker, seconds, now)
+            self.timeline.postpone(seconds, now)
 
     def release_exposure(self, exposure: str, now: float) -> bool:
         """Have an exposure go on that waits for its predecessor; False if it does not."""

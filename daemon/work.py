@@ -122,7 +122,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     steps : what each did, as stages.run.StepRecord has it
     parameters : of the pipeline itself
     left_out : why members were not used, by their file names
-    sums : of the references, by their names, as far as they lie in the CRDS cache
+    sums : of the references, by their names
     """
 
     products: tuple[Product, ...]

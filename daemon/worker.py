@@ -12,6 +12,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -232,15 +233,24 @@ def _named(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _sums(steps: Sequence[Mapping[str, Any]]) -> dict[str, FileSum]:
-    """What the references of CRDS were found to be when they were verified."""
-    if not os.environ.get("CRDS_PATH"):
-        return {}
-    from calwebbd.stages.crds.ledger import Ledger
+    """Of all references: what those of CRDS were found to be when they were verified, others are now."""
+    from calwebbd.stages.crds import cache
+    from calwebbd.stages.crds.fetch import measure
+    from calwebbd.stages.crds.ledger import Entry, Ledger
+    from calwebbd.stages.crds.server import Sum
 
-    ledger = Ledger()
-    names = {file for step in steps for file in step["references"].values() if "/" not in file}
-    found = ((name, ledger.get(name)) for name in sorted(names))
-    return {name: FileSum(entry.sha1, entry.size) for name, entry in found if entry is not None}
+    ledger = Ledger() if os.environ.get("CRDS_PATH") else None
+    names = {file for step in steps for file in step["references"].values() if file != "N/A"}
+    found = {}
+    for name in sorted(names):
+        ours = "/" not in name  # else it is one that somebody uses instead
+        entry: Entry | Sum | None = ledger.get(name) if ledger and ours else None
+        if entry is None:
+            with suppress(ReferenceMissing, FileNotFoundError):
+                entry = measure(cache.place(name) if ours else Path(name))
+        if entry is not None:
+            found[Path(name).name] = FileSum(entry.sha1, entry.size)
+    return found
 
 
 def _plain(value: Any) -> Any:

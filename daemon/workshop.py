@@ -127,7 +127,7 @@ class Workshop:
 
     def shift(self, seconds: float) -> None:
         """The wall clock was set."""
-        self._dispatch.shift(self._me, seconds)
+        self._dispatch.shift(self._me, seconds, time.time())
 
     def abandon(self) -> None:
         """End all workers at once; their jobs are as if they had never been claimed."""

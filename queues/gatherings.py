@@ -66,10 +66,10 @@ class Gatherings(Database):
         with self.transaction():
             self._do("explain", name=group, reason=reason)
 
-    def postpone(self, seconds: float) -> None:
-        """The clocks of open groups stood still so long."""
+    def postpone(self, seconds: float, now: float) -> None:
+        """The clocks of open groups stood still so long; those which began meanwhile begin now."""
         with self.transaction():
-            self._do("postpone", seconds=seconds)
+            self._do("postpone", seconds=seconds, now=now)
 
     def group(self, name: str) -> Group:
         row = self._one("group", name=name)

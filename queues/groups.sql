@@ -45,8 +45,8 @@ UPDATE gathering SET changed_at = :now, opened_at = CASE state WHEN 'fired' THEN
 WHERE name = :name
 
 -- name: postpone
--- Clocks that stood still, or were set.
-UPDATE gathering SET opened_at = opened_at + :seconds, changed_at = changed_at + :seconds
+-- Clocks that stood still, or were set; none begins in the future.
+UPDATE gathering SET opened_at = min(opened_at + :seconds, :now), changed_at = min(changed_at + :seconds, :now)
 WHERE state = 'open'
 
 -- name: fire

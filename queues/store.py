@@ -179,13 +179,13 @@ class Store(Stages, Gatherings, Holds):
             self._do("move_share", share=share, boost=boost)
             self._do("turns_of", share=share)
 
-    def shift(self, worker: str, seconds: float) -> None:
-        """The wall clock was set forward by so much, or back: all that waits still waits as long."""
+    def shift(self, worker: str, seconds: float, now: float) -> None:
+        """The wall clock was set forward by so much, or back, and says `now`: all still waits as long."""
         with self.transaction():
             self._do("shift_jobs", seconds=seconds)
             self._do("shift_leases", worker=worker, seconds=seconds)
             self._do("shift_probes", seconds=seconds)
-            self.postpone(seconds)
+            self.postpone(seconds, now)
 
     def get(self, job_id: int) -> Job:
         row = self._one("get", id=job_id)

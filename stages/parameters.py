@@ -22,11 +22,15 @@ Settings = Mapping[str, Mapping[str, Any]]  # step, or pipeline -> parameter -> 
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings of one origin; `strict` if an unknown name in it is an error."""
+    """Settings of one origin; `strict` if an unknown name in it is an error.
+
+    kind : the CRDS type of a reference, ``""`` for other origins
+    """
 
     origin: str
     settings: Settings
     strict: bool = True
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,14 @@ def effective(step: Step | Pipeline, layers: Sequence[Layer]) -> Effective:
     overrides: dict[str, str] = {}
     skip = step.skip if isinstance(step, Step) else None
     for layer in layers:
+        whose = step.name if layer.strict else f"{layer.origin}: {step.name}"
         for name, raw in layer.settings.get(step.name, {}).items():
             if name == "skip" and is_step:
-                skip = _convert(raw, bool, f"{step.name}.skip")
+                skip = _convert(raw, bool, f"{whose}.skip")
             elif name.startswith("override_") and is_step:
                 overrides[name.removeprefix("override_")] = str(raw)
             elif name in kinds:
-                values[name] = _convert(raw, kinds[name], f"{step.name}.{name}")
+                values[name] = _convert(raw, kinds[name], f"{whose}.{name}")
             elif layer.strict:
                 raise ParameterError(f"{layer.origin} sets {step.name}.{name}, which it does not have")
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -124,13 +124,8 @@ class Reference:
         with hdus:
             yield hdus
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """What goes wrong in a library that reads is the file's fault, not that of a step or its exposure."""
-        try:
-            yield
-        except _BROKEN as error:
-            raise Unreadable.of(self.path, str(error) or type(error).__name__) from error
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.path)
 
     def _part(self, hdus: Any) -> tuple[Lines, Lines] | None:
         """Rows and columns of this file that the exposure has; None if it is made for its subarray."""
@@ -148,6 +143,15 @@ class Reference:
                 f"{want.rows.min()}-{want.rows.max() + 1}"
             )
         return rows, columns
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong in a library that reads is the file's fault, not that of a step or its exposure."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise Unreadable.of(path, " ".join(str(error).split()) or type(error).__name__) from error
 
 
 def _taken(array: NDArray[Any], lines: Lines, axis: int) -> NDArray[Any]:

@@ -13,6 +13,7 @@ from calwebbd.stages import crds, memory
 from calwebbd.stages.errors import CalibrationError, InputError, PluginError, ReferenceMissing
 from calwebbd.stages.exposure import Catalogue, Exposure, Header, Ramp
 from calwebbd.stages.members import LeftOut
+from calwebbd.stages.parameter_references import parameter_references
 from calwebbd.stages.parameters import Effective, Layer, effective
 from calwebbd.stages.references import References, reference_keywords
 from calwebbd.stages.step import Failed, Pipeline, Skip, Step
@@ -27,6 +28,7 @@ Files = Mapping[str, str | None]  #: reference files by type; None where there i
 class StepRecord:
     """What one step did: its ending and why, its references and parameters, and the time it took, s.
 
+    references : by type, ``N/A`` where there is none; of ``pars-`` types those that have parameters for it
     plugin : package and version of a step of the site's own
     """
 
@@ -233,7 +235,9 @@ class Run:
     def _record(
         self, step: Step, settings: Effective, status: Status, reason: str, seconds: float, files: Files
     ) -> None:
-        references = {kind: name or "N/A" for kind, name in files.items()}
+        pars = (layer for layer in self.all_layers() if layer.kind and step.name in layer.settings)
+        own = {layer.kind: layer.origin for layer in pars}
+        references = own | {kind: name or "N/A" for kind, name in files.items()}
         made = (references, settings.record(), step.origin)
         self.records.append(StepRecord(step.name, step.keyword, status, reason, seconds, *made))
         self.report(step.name, status)
@@ -245,30 +249,6 @@ def reason_to_skip(step: Step, settings: Effective, files: Files) -> str:
         return f"switched off by {settings.origins.get('skip', 'default')}"
     absent = (kind for kind in step.references if files[kind] is None)
     return next((f"the {kind} reference is N/A for this exposure" for kind in absent), "")
-
-
-def parameter_references(pipeline: Pipeline, header: Header, context: str) -> list[Layer]:
-    """The ``pars-`` references that CRDS has for the steps and then for the pipeline."""
-    kinds = [step.pars for step in pipeline.steps] + [pipeline.pars]
-    found = crds.best_references(header, kinds, context)
-    layers = []
-    for step in pipeline.steps:
-        if name := found[step.pars]:
-            settings = _pars_tree(name, context).get("parameters", {})
-            layers.append(Layer(name, {step.name: settings}, strict=False))
-    if name := found[pipeline.pars]:
-        tree = _pars_tree(name, context)
-        by_step = {each["name"]: each.get("parameters", {}) for each in tree.get("steps", [])}
-        by_step[pipeline.name] = tree.get("parameters", {})
-        layers.append(Layer(name, by_step, strict=False))
-    return layers
-
-
-def _pars_tree(name: str, context: str) -> Any:
-    """Of plain values only, so that asdf's extensions, which take a second to load, are not needed."""
-    from asdf.util import load_yaml
-
-    return load_yaml(crds.locate(name, context))
 
 
 def _each(result: Any) -> list[Exposure]:

@@ -21,6 +21,9 @@ def _differences(one: Answer, other: Answer) -> Iterator[str]:
         yield f"input {name}: {_contents(old)} → {_contents(new)}"
     for kind, old, new in changes(one["references"], other["references"]):
         yield f"reference {kind}: {old or 'none'} → {new or 'none'}"
+    for name, old, new in changes(one["checksums"], other["checksums"]):
+        if old and new:  # the same name: CRDS never does that, a site's own files may
+            yield f"content of {name}: SHA-1 {old[:12]} → {new[:12]}"
     for step, old, new in changes(one["parameters"], other["parameters"]):
         for name, before, after in changes(old or {}, new or {}):
             yield f"parameter {step}.{name}: {_value(before)} → {_value(after)}"

@@ -1,6 +1,7 @@
 """Of products: how each came to be, in which versions, what it was made of, and whether it still holds."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from calwebbd.daemon.ask.differences import compared
@@ -94,7 +95,7 @@ class Products(Reader):
             "context": row["context"],
             "code": row["code"],
             "inputs": {u["name"]: u["entity"] for u in used if u["kind"] != "reference"},
-            "references": {u["role"]: u["name"] for u in used if u["kind"] == "reference"},
+            **_references(used),
             "parameters": json.loads(row["parameters"]),
             "steps": {step["name"]: step for step in json.loads(row["steps"])},
         }
@@ -106,9 +107,7 @@ class Products(Reader):
         told.add(entity)
         for maker in makers:
             used = self._all("used_by", activity=maker["id"])
-            answer["made_by"] = _activity(maker) | {
-                "references": {u["role"]: u["name"] for u in used if u["kind"] == "reference"}
-            }
+            answer["made_by"] = _activity(maker) | _references(used)
             if not whole:
                 continue
             sources = [u for u in used if u["kind"] != "reference"]
@@ -125,4 +124,13 @@ def _activity(row: Answer) -> Answer:
     return {name: row[name] for name in names} | {
         "parameters": json.loads(row["parameters"]),
         "steps": json.loads(row["steps"]),
+    }
+
+
+def _references(used: Iterable[Answer]) -> dict[str, dict[str, str]]:
+    """Names by type; SHA-1 by name, as far as on record."""
+    rows = [row for row in used if row["kind"] == "reference"]
+    return {
+        "references": {row["role"]: row["name"] for row in rows},
+        "checksums": {row["name"]: row["sha1"] for row in rows if row["sha1"]},
     }

@@ -5,7 +5,7 @@ WHERE generated.entity = :entity ORDER BY activity.id DESC LIMIT 1
 
 -- name: used_by
 -- What an attempt used: inputs, references, associations.
-SELECT used.role, used.entity, entity.kind, entity.name,
+SELECT used.role, used.entity, used.sha1, entity.kind, entity.name,
        (SELECT path FROM file WHERE file.entity = used.entity ORDER BY origin = 'alias' LIMIT 1) AS path
 FROM used JOIN entity ON entity.id = used.entity WHERE used.activity = :activity
 ORDER BY entity.kind = 'reference', used.role, entity.name

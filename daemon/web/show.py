@@ -14,6 +14,7 @@ TONES = {
     "running": "busy", "publishing": "busy",
     "ready": "wait", "open": "wait", "awaited": "wait", "waits": "wait", "paused": "wait", "missing": "wait",
     "dead": "bad", "failed": "bad", "quarantined": "bad", "left out": "bad",
+    "refused": "bad", "lost": "bad",
 }  # fmt: skip
 
 

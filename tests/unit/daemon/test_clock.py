@@ -57,7 +57,7 @@ def test_what_waits_waits_as_long_as_it_would_have(store: Store, seconds: float)
     due = store.next_due(0.0)
     assert due is not None
     store.open_group("g", "", 100.0)
-    store.shift("me", seconds)
+    store.shift("me", seconds, 100.0 + seconds)
     assert store.next_due(0.0) == pytest.approx(due + seconds)
     assert store.group("g").changed_at == pytest.approx(100.0 + seconds)
 
@@ -65,7 +65,7 @@ def test_what_waits_waits_as_long_as_it_would_have(store: Store, seconds: float)
 def test_leases_are_as_long_as_before(store: Store) -> None:
     store.put(NewJob(key="k", stage="s", subject="x", priority=1, mem_mb=1, payload="{}"), 0.0)
     store.claim("me", 0.0, lease_s=60.0, budget_mb=9)
-    store.shift("me", DAY)
+    store.shift("me", DAY, DAY)
     assert store.lost(DAY + 59.0, lambda worker: True) == []
     assert store.lost(DAY + 61.0, lambda worker: True) != []
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from catalogues import Catalogue, entity
 
+from calwebbd.daemon.ask import Ask
+from calwebbd.daemon.ask.differences import compared
 from calwebbd.daemon.config import Config, Crds, Folders
 from calwebbd.daemon.contexts import requests
 from calwebbd.daemon.contexts.due import DAY_S, RETRY_S, again_due, refresh_due, spread
@@ -320,3 +322,7 @@ def test_the_sum_of_a_reference_is_on_record_with_each_attempt(
     used = connection.execute("SELECT sha1 FROM used WHERE entity = 'crds:' || ?", (name,)).fetchall()
     assert [row[0] for row in used] == [None, "a", "b"]
     assert connection.execute("SELECT size FROM entity WHERE name = ?", (name,)).fetchone()[0] == 7
+    ask, last = Ask(connection), connection.execute("SELECT max(id) FROM activity").fetchone()[0]
+    before, after = (ask._recipe(attempt) for attempt in (last - 1, last))
+    assert after["checksums"] == {name: "b"}
+    assert compared(before, after) == [f"content of {name}: SHA-1 a → b"]

@@ -83,6 +83,25 @@ def test_clocks_stand_still_while_no_service_runs(dispatch: Dispatch, meter: Pre
     assert dispatch.store.group("g").opened_at == 3100.0
 
 
+def test_a_clock_that_began_while_they_stood_begins_now(dispatch: Dispatch, meter: Pressure) -> None:
+    meter.note(1000.0)
+    dispatch.store.open_group("g", "", now=1004.0)  # the service lived on for a moment
+    meter.begin(5000.0)
+    group = dispatch.store.group("g")
+    assert (group.opened_at, group.changed_at) == (5000.0, 5000.0)
+
+
+@pytest.mark.parametrize("seconds", [-86400.0, 0.0, 86400.0])
+def test_no_clock_begins_in_the_future(dispatch: Dispatch, seconds: float) -> None:
+    now = 1e6
+    for name, since in (("old", now - 2 * 86400.0), ("new", now - 1.0), ("wrong", now + 3600.0)):
+        dispatch.store.open_group(name, "", now=since)
+    dispatch.shift("", seconds, now)
+    groups = [dispatch.store.group(name) for name in ("old", "new", "wrong")]
+    assert all(group.opened_at <= now and group.changed_at <= now for group in groups)
+    assert groups[0].changed_at == now - 2 * 86400.0 + seconds
+
+
 def test_clocks_go_when_the_folders_were_looked_through(
     meter: Pressure, monkeypatch: pytest.MonkeyPatch
 ) -> None:

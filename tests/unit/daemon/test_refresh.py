@@ -153,15 +153,22 @@ def verb(arguments: list[str]) -> int:
     return int(args.run(args))
 
 
-def test_an_attempt_says_what_its_references_were(config: Config) -> None:
+def test_an_attempt_says_what_its_references_were(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from calwebbd.daemon.work import FileSum
     from calwebbd.daemon.worker import _sums
     from calwebbd.stages import crds
     from calwebbd.stages.crds.fetch import measure
 
     found = measure(crds.locate(GAIN, OLD))
-    steps = [{"references": {"gain": GAIN, "dark": "N/A", "mask": "/own/mask.fits", "flat": "other.fits"}}]
-    assert _sums(steps) == {GAIN: FileSum(found.sha1, found.size)}
+    own = tmp_path / "mask.fits"  # one that is used instead of that of CRDS
+    own.write_text("mine")
+    files = {"gain": GAIN, "dark": "N/A", "mask": str(own), "area": "/no/more.fits", "flat": "other.fits"}
+    sums = {GAIN: FileSum(found.sha1, found.size), own.name: FileSum(measure(own).sha1, 4)}
+    assert _sums([{"references": files}]) == sums
+    monkeypatch.setenv("CALWEBBD_CACHE", "/proc")  # nothing is remembered of what was verified
+    assert _sums([{"references": files}]) == sums
 
 
 def test_a_service_that_stops_ends_its_errands(config: Config, double: CrdsServer) -> None:

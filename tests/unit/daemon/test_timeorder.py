@@ -326,7 +326,7 @@ def test_an_announced_predecessor_is_waited_for_only_so_long(new: Callable[..., 
     night.arrives(2)
     assert night.works(100.0) == []
     assert night.job(2).reason == f"waits for its predecessor {root(1)} until 1970-01-01 00:05:00"
-    night.dispatch.postpone(1000.0)  # the service was away
+    night.dispatch.postpone(1000.0, night.now + 1000.0)  # the service was away
     assert night.works(1000.0) == []
     assert night.works(201.0) == ["00002"]
     (decision,) = [row for row in night.ask.why(fake.name(2))["decisions"] if row["what"] == "go on"]
@@ -362,11 +362,18 @@ def test_in_a_hurry_no_clock_is_waited_for(new: Callable[..., Night]) -> None:
     assert night.works(hurry=True) == ["00001", "00002"]
 
 
-def test_nor_a_clock_that_was_put_off_beyond_now(new: Callable[..., Night]) -> None:
-    night = new()
-    night.arrives(1)
-    night.dispatch.postpone(1.0)  # the service was away since shortly before it came
-    assert night.works(hurry=True) == ["00001"]
+def test_no_clock_is_put_off_beyond_now(new: Callable[..., Night]) -> None:
+    night = new(patience_seconds=300.0)
+    night.arrives(1, DO="missing")
+    night.arrives(2)
+    timeline = night.dispatch.timeline
+    before = timeline.link(root(2))
+    night.dispatch.postpone(1e6, night.now + 10.0)  # the service was away since long before they came
+    after = timeline.link(root(2))
+    assert after.since == night.now + 10.0
+    if before.look_at is not None:
+        assert after.look_at - after.since == pytest.approx(before.look_at - before.since)
+    assert night.works(hurry=True) == ["00001", "00002"]
 
 
 def test_segments_of_an_exposure_follow_one_another(new: Callable[..., Night]) -> None:

@@ -75,5 +75,5 @@ def test_an_operator_hastens_a_job_that_is_held(store: Store) -> None:
 def test_a_clock_that_is_set_does_not_move_what_is_held(store: Store) -> None:
     job = put(store, "a")
     store.hold(job.id, "waits", now=0.0)
-    store.shift("w", 1000.0)
+    store.shift("w", 1000.0, 1000.0)
     assert store.get(job.id).not_before == 0.0

@@ -143,3 +143,11 @@ def test_a_setting_that_is_not_step_param_value_is_refused(text: str) -> None:
 def test_a_number_survives_the_command_line(number: float) -> None:
     settings = parse_settings([f"jump.threshold={number!r}"])
     assert effective(STEP, [Layer("command line", settings)]).values.threshold == number
+
+
+def test_a_value_that_cannot_be_is_named_with_the_reference_that_has_it() -> None:
+    layer = Layer("jwst_pars-jumpstep_0001.asdf", {"jump": {"threshold": "high"}}, strict=False)
+    with pytest.raises(
+        ParameterError, match=r"jwst_pars-jumpstep_0001.asdf: jump.threshold cannot be 'high'"
+    ):
+        effective(STEP, [layer])

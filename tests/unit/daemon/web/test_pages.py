@@ -1,6 +1,8 @@
 """What each page shows of a night."""
 
+import json
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
@@ -10,8 +12,12 @@ import pytest
 from starlette.testclient import TestClient
 from web_nights import MOSAIC, configuration
 
+from calwebbd.daemon import heartbeat
+from calwebbd.daemon.ask import asking
+from calwebbd.daemon.commands.ask import _status
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.database import open_store
+from calwebbd.daemon.records import Records
 from calwebbd.daemon.web.app import application
 
 CAL, RAW = fake.name(suffix="cal"), fake.name()
@@ -167,6 +173,44 @@ def test_a_program_is_found_by_its_number(client: TestClient) -> None:
 )
 def test_what_is_not_there_is_said_not_to_be(client: TestClient, page: str) -> None:
     assert client.get(page).status_code == 404
+
+
+def test_the_hosts_of_a_cluster_are_named_with_what_they_do(
+    client: TestClient, night: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = [
+        {"name": "node7", "jobs": 1, "slots": 2, "mb": 8000},
+        {"name": "node8", "jobs": 0, "slots": 2, "mb": 8000},
+    ]
+    cluster = {"hosts": hosts, "refused": {"node9": "it has <another> version"}, "cut": "no answer for 30 s"}
+    store = open_store(night.folders.database)
+    records = Records(store.connection)
+    before = records.setting(heartbeat.NAME)
+    assert 'id="hosts"' not in client.get("/").text
+    try:
+        records.set(heartbeat.NAME, json.dumps(heartbeat.told([]) | {"cluster": cluster}), time.time())
+        client.app.__dict__["_app"].state.desk._kept.clear()
+        text = client.get("/").text
+        with asking(night.folders.database) as ask:
+            _status(ask.status())
+    finally:
+        records.set(heartbeat.NAME, before or "{}", time.time())
+        store.close()
+    outline(text)
+    for told in (
+        "node7",
+        ">running<",
+        "1 of 2",
+        "node8",
+        ">ready<",
+        "node9",
+        "it has &lt;another&gt; version",
+    ):
+        assert told in text
+    assert "no answer for 30 s" in text
+    lines = capsys.readouterr().out
+    assert "host         node7: 1 of 2 jobs, 8000 MB" in lines
+    assert "host         node9: refused, it has <another> version" in lines
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "99999999999", "²", "1.5", ""])
