@@ -47,12 +47,14 @@ def median(layers: Sequence[Layer], shape: tuple[int, int]) -> Any:
     An array, or a cube if it is too large for memory.
     """
     out = scratch.zeros(shape, np.float32, on_disk=4 * shape[0] * shape[1] > memory.budget())
-    each = max(1, scratch.AT_ONCE // (4 * len(layers) * shape[1]))
-    for start in range(0, shape[0], each):
-        rows = slice(start, min(start + each, shape[0]))
+
+    def some(start: int, stop: int) -> None:
+        rows = slice(start, stop)
+        values = _stacked(layers, rows, shape[1])
         with scratch.window({"median": out}, rows, slice(0, shape[1])) as found:
-            values = _stacked(layers, rows, shape[1])
-            by_rows(stack.median, values.shape[1], values, found["median"])
+            stack.median(0, stop - start, values, found["median"])
+
+    by_rows(some, shape[0])
     return out
 
 
