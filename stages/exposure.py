@@ -6,7 +6,7 @@ is the largest thing in memory and exists once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -172,12 +172,14 @@ class Ramp(Exposure):
         """Each integration's sci and groupdq, (ngroups, ny, nx), to be read and changed in place."""
         return ((sci[0], groupdq[0]) for sci, groupdq in in_parts(self.sci, self.groupdq, each=1))
 
-    def part(self, start: int, stop: int) -> Ramp:
-        """Some of the integrations, in memory, with flags of their own."""
+    def rooms(self, many: int) -> dict[str, NDArray[Any]]:
+        """Memory for so many integrations, which `part` may use again and again."""
         cubes = {name: getattr(self, name) for name in self.CUBES}
-        read: dict[str, Any] = {
-            name: None if cube is None else cube.read(start, stop) for name, cube in cubes.items()
-        }
+        return {name: c.room(many, of=len(c)) for name, c in cubes.items() if c is not None}
+
+    def part(self, start: int, stop: int, rooms: Mapping[str, NDArray[Any]]) -> Ramp:
+        """Some of the integrations, in memory, with flags of their own."""
+        read: dict[str, Any] = {n: getattr(self, n).read(start, stop, room) for n, room in rooms.items()}
         return replace(
             self, header=self.header.copy(), pixeldq=self.pixeldq.copy(), first=self.first + start, **read
         )

@@ -57,12 +57,12 @@ def blank(image: Image, invalid: NDArray[np.bool_]) -> None:
             setattr(image, name, Cube(array.shape, array.dtype, partial(_blanked, array, places)))
 
 
-def _blanked(array: Cube, places: NDArray[np.intp], start: int, stop: int) -> NDArray[Any]:
-    part = array.read(start, stop)
-    first, last = start * (array.size // len(array)), stop * (array.size // len(array))
-    here = slice(*np.searchsorted(places, (first, last)))
-    part.reshape(-1)[places[here] - first] = np.nan
-    return part
+def _blanked(array: Cube, places: NDArray[np.intp], start: int, out: NDArray[Any]) -> None:
+    values = out.reshape(-1)
+    array.read(start, start + len(out), values)
+    first = start * out[0].size
+    here = slice(*np.searchsorted(places, (first, first + out.size)))
+    values[places[here] - first] = np.nan
 
 
 def _floats(image: Image) -> list[Float]:

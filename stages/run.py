@@ -103,8 +103,9 @@ class Run:
         for some in together(self.pipeline.placed(steps), exposure, apart=apart):
             if self._follows_skipped(some[0]):
                 continue
-            if some[0].whole(exposure):
-                exposure = self._step(some[0], exposure)
+            if some[0].whole(exposure) or all(self.settings(step).skip for step in some):
+                for step in some:
+                    exposure = self._step(step, exposure)
             else:
                 exposure = self._in_parts(some, exposure)
         return exposure

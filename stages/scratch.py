@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import prod
@@ -42,7 +42,7 @@ class Cube:
     """An array on disk, worked on a few of its first axis, a few rows, or a window at a time.
 
     shape : (n, ..., ny, nx)
-    source : gives planes ``start:stop`` of the first axis until they have been written; without
+    source : fills an array with the planes from ``start`` on until they have been written; without
         one they are zero
     It vanishes with the object, or with the process.
     """
@@ -51,7 +51,7 @@ class Cube:
         self,
         shape: tuple[int, ...],
         dtype: DTypeLike,
-        source: Callable[[int, int], NDArray[Any]] | None = None,
+        source: Callable[[int, NDArray[Any]], None] | None = None,
     ) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
@@ -95,13 +95,21 @@ class Cube:
         """All of it, in memory."""
         return self.read(0, len(self)).astype(dtype or self.dtype, copy=False)
 
-    def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Planes ``start:stop`` of the first axis, as an array of their own."""
+    def room(self, count: int, *, of: int) -> NDArray[Any]:
+        """Memory to read `count` of `of` planes, or rows of all planes, into, again and again.
+
+        To come by new memory takes longer than to read into it.
+        """
+        return np.empty(prod(self.shape) // of * count, self.dtype)
+
+    def read(self, start: int, stop: int, room: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Planes ``start:stop`` of the first axis, as an array of their own, or in this room."""
+        out = self._array((stop - start, *self.shape[1:]), room)
         if self._source and not self._written[start:stop].any():
-            return self._source(start, stop)
-        self._settle(start, stop)
-        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
-        self._copy(os.preadv, out, start)
+            self._source(start, out)
+        else:
+            self._settle(start, stop)
+            self._copy(os.preadv, out, start)
         return out
 
     def write(self, start: int, planes: NDArray[Any]) -> None:
@@ -109,19 +117,19 @@ class Cube:
         self._copy(os.pwritev, np.ascontiguousarray(planes, self.dtype), start)
         self._written[start : start + len(planes)] = True
 
-    def read_rows(self, start: int, stop: int) -> NDArray[Any]:
+    def read_rows(self, start: int, stop: int, room: NDArray[Any] | None = None) -> NDArray[Any]:
         """Rows ``start:stop`` of every plane: (n, ..., stop - start, nx)."""
-        return self.read_window(slice(start, stop), slice(0, self.shape[-1]))
+        return self.read_window(slice(start, stop), slice(0, self.shape[-1]), room)
 
     def write_rows(self, start: int, rows: NDArray[Any]) -> None:
         """Put rows of every plane back from `start` on."""
         self.write_window(start, 0, rows)
 
-    def read_window(self, rows: slice, columns: slice) -> NDArray[Any]:
+    def read_window(self, rows: slice, columns: slice, room: NDArray[Any] | None = None) -> NDArray[Any]:
         """Some columns of some rows of every plane: (n, ..., rows, columns)."""
         self._settle(0, len(self))
         size = rows.stop - rows.start, columns.stop - columns.start
-        out = np.empty((*self.shape[:-2], *size), self.dtype)
+        out = self._array((*self.shape[:-2], *size), room)
         self._copy_window(os.preadv, out, rows.start, columns.start)
         return out
 
@@ -129,6 +137,9 @@ class Cube:
         """Put a window of every plane back, its first pixel at row `top` and column `left`."""
         self._settle(0, len(self))
         self._copy_window(os.pwritev, np.ascontiguousarray(window, self.dtype), top, left)
+
+    def _array(self, shape: tuple[int, ...], room: NDArray[Any] | None) -> NDArray[Any]:
+        return np.empty(shape, self.dtype) if room is None else room[: prod(shape)].reshape(shape)
 
     def _settle(self, start: int, stop: int) -> None:
         """Write what has only been in the source, as much at once as there may be in memory."""
@@ -138,7 +149,9 @@ class Cube:
             missing = first + np.flatnonzero(~self._written[first:last])
             for run in np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1):
                 if self._source and run.size:
-                    self.write(int(run[0]), self._source(int(run[0]), int(run[-1]) + 1))
+                    planes = np.empty((run.size, *self.shape[1:]), self.dtype)
+                    self._source(int(run[0]), planes)
+                    self.write(int(run[0]), planes)
 
     def _copy(self, call: Callable[..., int], planes: NDArray[Any], start: int) -> None:
         view = planes.reshape(-1).view(np.uint8)
@@ -208,13 +221,17 @@ def in_parts(*arrays: Any, each: int | None = None) -> Iterator[tuple[NDArray[An
     """Some planes of the first axis of each array at a time, to be changed in place.
 
     each : how many; None for all of arrays in memory, and of cubes as many as `AT_ONCE` allows
-    What becomes of them is kept when the next are asked for.
+    What becomes of them is kept when the next are asked for, which may come in the same memory.
     """
     count = len(arrays[0])
     each = each or at_once(count, *arrays)
+    rooms = _rooms(arrays, min(each, count), count)
     for start in range(0, count, each):
         stop = min(start + each, count)
-        parts = tuple(a.read(start, stop) if isinstance(a, Cube) else a[start:stop] for a in arrays)
+        parts = tuple(
+            a.read(start, stop, room) if isinstance(a, Cube) else a[start:stop]
+            for a, room in zip(arrays, rooms, strict=True)
+        )
         yield parts
         for array, part in zip(arrays, parts, strict=True):
             if isinstance(array, Cube):
@@ -231,15 +248,21 @@ def in_bands(*arrays: Any, change: Sequence[Any] = ()) -> Iterator[tuple[Any, ..
     every = (*arrays, *change)
     ny = every[0].shape[-2]
     each = at_once(ny, *every)
+    rooms = _rooms(every, each, ny)
     for start in range(0, ny, each):
         rows = slice(start, min(start + each, ny))
         bands = tuple(
-            a.read_rows(start, rows.stop) if isinstance(a, Cube) else a[..., rows, :] for a in every
+            a.read_rows(start, rows.stop, room) if isinstance(a, Cube) else a[..., rows, :]
+            for a, room in zip(every, rooms, strict=True)
         )
         yield rows, *bands
         for array, band in zip(every[len(arrays) :], bands[len(arrays) :], strict=True):
             if isinstance(array, Cube):
                 array.write_rows(start, band)
+
+
+def _rooms(arrays: Iterable[Any], count: int, of: int) -> list[NDArray[Any] | None]:
+    return [a.room(count, of=of) if isinstance(a, Cube) else None for a in arrays]
 
 
 @contextmanager

@@ -39,10 +39,11 @@ def in_parts(apply: Callable[[Ramp], Ramp], ramp: Ramp) -> Ramp:
     nints = len(ramp.sci)
     turns = len(ramp.pixeldq) if ramp.by_superstripe else 1
     each = max(1, at_once(nints, ramp.sci) // turns) * turns
+    rooms = ramp.rooms(min(each, nints))
     done = ramp
     for start in range(0, nints, each):
         stop = min(start + each, nints)
-        part = apply(ramp.part(start, stop))
+        part = apply(ramp.part(start, stop, rooms))
         if start:
             part.pixeldq |= done.pixeldq
         made_of = (stop - start) // len(part.sci)

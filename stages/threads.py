@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any
 
@@ -22,30 +23,46 @@ def threads() -> int:
     return max(1, int(wanted)) if wanted else len(os.sched_getaffinity(0))
 
 
-_here = threading.local()  # `inside` is set in the threads of a pool
-
-
-def _enter() -> None:
-    _here.inside = True
+_here = threading.local()  # `inside` is set where a task runs
 
 
 @cache
 def _pool(process: int, workers: int) -> ThreadPoolExecutor:
     memory.share_heap()
     sys.setswitchinterval(TURN)
-    return ThreadPoolExecutor(workers, thread_name_prefix="rows", initializer=_enter)
+    return ThreadPoolExecutor(workers, thread_name_prefix="rows")
 
 
 def in_threads(tasks: list[Callable[[], Any]]) -> list[Any]:
     """Results of the tasks, in order, run in as many threads as this calibration may use.
 
-    Tasks of a task are run by its own thread, one after the other: were they to wait for
-    another, all might wait for each other.
+    The calling thread is one of them, and each takes the next task that nobody has: tasks may be
+    short, as none of them is waited for alone. Tasks of a task are run by its own thread, one after
+    the other: were they to wait for another, all might wait for each other.
     """
-    workers = threads()
-    if workers == 1 or len(tasks) == 1 or getattr(_here, "inside", False):
+    workers = min(threads(), len(tasks))
+    if workers < 2 or getattr(_here, "inside", False):
         return [task() for task in tasks]
-    return [future.result() for future in [_pool(os.getpid(), workers).submit(task) for task in tasks]]
+    results: list[Any] = [None] * len(tasks)
+    failed: dict[int, BaseException] = {}
+    left = iter(range(len(tasks)))
+
+    def work() -> None:
+        _here.inside = True
+        for n in left:
+            try:
+                results[n] = tasks[n]()
+            except BaseException as error:  # raised by the caller, once nothing goes on behind its back
+                failed[n] = error
+                deque(left, maxlen=0)  # what has not begun need not
+        _here.inside = False
+
+    others = [_pool(os.getpid(), threads()).submit(work) for _ in range(workers - 1)]
+    work()
+    wait([other for other in others if not other.cancel()])
+    if failed:
+        raise failed[min(failed)]
+    return results
 
 
 def by_rows(loop: Callable[..., Any], rows: int, *args: Any) -> None:

@@ -168,12 +168,14 @@ def _cube(
     unit = planes.shape[-2:] if len(planes.shape) > 2 else planes.shape[-1:]  # planes, or rows of an image
     units = prod(planes.shape[1 : -len(unit)])
 
-    def read(start: int, stop: int) -> NDArray[Any]:
-        out = np.empty((stop - start, *planes.shape[1:]), dtype)
+    def fill(start: int, out: NDArray[Any]) -> None:
         planes.read(out.reshape(-1, *unit), start * units)
-        return out
 
-    return scratch.Cube(planes.shape, dtype, read) if stored else read(0, planes.shape[0])
+    if stored:
+        return scratch.Cube(planes.shape, dtype, fill)
+    out = np.empty(planes.shape, dtype)
+    fill(0, out)
+    return out
 
 
 def _array(path: Path | str, hdus: Any, name: str, default: Any) -> Any:

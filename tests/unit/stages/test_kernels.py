@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -51,6 +53,19 @@ def test_an_error_in_a_thread_is_raised() -> None:
 
     with pytest.raises(ValueError, match="row 0"):
         kernels.by_rows(fail, 100)
+
+
+def test_of_several_errors_that_of_the_first_task_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALWEBBD_THREADS", "3")
+    both = Barrier(2)
+
+    def fail(n: int) -> None:
+        both.wait(timeout=30)
+        raise ValueError(f"task {n}")
+
+    with pytest.raises(ValueError, match="task 0"):
+        kernels.in_threads([partial(fail, n) for n in range(2)])
+    assert kernels.in_threads([partial(int, 1), partial(int, 2)]) == [1, 2]
 
 
 def test_threads_are_those_asked_for_or_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:

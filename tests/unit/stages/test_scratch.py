@@ -2,11 +2,13 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from calwebbd.stages import scratch
 from calwebbd.stages.scratch import Cube, in_bands, in_parts
@@ -47,7 +49,10 @@ def test_rows_of_all_planes_come_back_as_they_were_written(start: int, count: in
 
 
 def test_planes_come_from_the_source_until_they_are_written() -> None:
-    cube = Cube(SHAPE, np.float32, lambda start, stop: VALUES[start:stop].copy())
+    def fill(start: int, out: NDArray[Any]) -> None:
+        out[:] = VALUES[start : start + len(out)]
+
+    cube = Cube(SHAPE, np.float32, fill)
     cube.write(1, np.zeros((2, 3, 7, 4)))
     expected = VALUES.copy()
     expected[1:3] = 0

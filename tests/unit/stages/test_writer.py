@@ -54,7 +54,7 @@ def test_nothing_is_left_of_it_if_the_run_fails(images: list[Image], tmp_path: P
 
 
 def test_a_full_disk_is_told_at_the_end(images: list[Image], tmp_path: Path) -> None:
-    def full(start: int, stop: int) -> Any:
+    def full(start: int, out: Any) -> None:
         raise OSError(ENOSPC, "No space left on device")
 
     images[0].sci = Cube((1, 1), np.float32, full)  # type: ignore[assignment]
