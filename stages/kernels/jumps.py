@@ -109,7 +109,7 @@ def reject_iteratively(
                     sigma = noise(median, gain[y, x0 + x], readnoise[y, x0 + x], nframes)
 
 
-@kernel("(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], f4[:, ::1], f8, f8)")
+@kernel("(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], f4[:, ::1], f8, f8, f8[:, ::1])")
 def reject_at_once(
     start: int,
     stop: int,
@@ -119,8 +119,12 @@ def reject_at_once(
     readnoise: Any,
     nframes: float,
     threshold: float,
+    medians: Any,
 ) -> None:
-    """Flag every difference further than `threshold` sigma from its pixel's median."""
+    """Flag every difference further than `threshold` sigma from its pixel's median.
+
+    medians : (ny, nx), e-, filled; NaN where there is none
+    """
     width = tile_width(sci.shape[3])
     steps = sci.shape[1] - 1
     size = sci.shape[0] * steps
@@ -133,9 +137,9 @@ def reject_at_once(
             sort_usable(differences, False, np.inf, ordered, counts)
             for x in range(min(width, sci.shape[3] - x0)):
                 count = counts[x]
+                median = medians[y, x0 + x] = middle(ordered, x, 0, count)
                 if count == 0:
                     continue
-                median = middle(ordered, x, 0, count)
                 sigma = noise(median, gain[y, x0 + x], readnoise[y, x0 + x], nframes)
                 limit = max(abs(ordered[0, x] - median), abs(ordered[count - 1, x] - median))
                 if not (sigma > 0 and limit / sigma > threshold):

@@ -45,7 +45,7 @@ def tile_medians(
 
 @kernel(
     "(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], f4[:, ::1], f8, f8, f8,"
-    " u1[:, :, :, ::1], i8[::1])"
+    " f8[:, ::1], u1[:, :, :, ::1], i8[::1])"
 )
 def mark_spreading(
     start: int,
@@ -57,11 +57,13 @@ def mark_spreading(
     nframes: float,
     least: float,
     most: float,
+    known: Any,
     spreading: Any,
     counts: Any,
 ) -> None:
     """Mark the jumps between `least` and `most` sigma, which spread to their neighbours; count all jumps.
 
+    known : (ny, nx), median difference of each pixel, e-; or no rows, and they are found here
     spreading : (nints, ngroups, ny, ceil(nx / 8)), a bit for each pixel, lowest first
     counts : jumps in each row
     """
@@ -78,7 +80,11 @@ def mark_spreading(
             if total == 0:
                 continue
             here = min(width, sci.shape[3] - x0)
-            tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
+            if known.shape[0]:
+                difference_tile(sci, groupdq, gain, y, x0, 0, differences)
+                medians[:here] = known[y, x0 : x0 + here]
+            else:
+                tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
             for x in range(here):
                 sigmas[x] = noise(medians[x], gain[y, x0 + x], readnoise[y, x0 + x], nframes)
             for k in range(differences.shape[0]):
@@ -92,26 +98,34 @@ def mark_spreading(
 
 
 @helper
-def flag_neighbours(groupdq: Any, spreading: Any, i: int, g: int, y: int) -> None:
+def flag_neighbours(groupdq: Any, spreading: Any, i: int, g: int, y: int, near: Any) -> None:
     """Flag the pixels of one row that are beside, above or below one that spreads.
 
     spreading : with one more row at either end, so that row y is at y + 1
+    near : room for the bits of one row
     """
-    nx = groupdq.shape[3]
     below, own, above = spreading[i, g, y], spreading[i, g, y + 1], spreading[i, g, y + 2]
-    last = own.size - 1
+    nx, last = groupdq.shape[3], own.size - 1
+    some = np.uint8(0)
     for k in range(last + 1):
-        here = np.int64(own[k])
-        bits = (here << 1) | (here >> 1) | np.int64(below[k]) | np.int64(above[k])
-        if k > 0:
-            bits |= np.int64(own[k - 1]) >> 7
-        if k < last:
-            bits |= np.int64(own[k + 1]) << 7
-        if bits & 0xFF == 0:
-            continue
-        for x in range(8 * k, min(8 * k + 8, nx)):
-            if (bits >> (x - 8 * k)) & 1 and groupdq[i, g, y, x] & BAD == 0:
+        near[k] = below[k] | (own[k] << 1) | (own[k] >> 1) | above[k]
+        some |= near[k] | own[k]
+    if some == 0:  # as in most rows
+        return
+    for k in range(last):
+        near[k] |= own[k + 1] << 7
+        near[k + 1] |= own[k] >> 7
+    for k in range(last + 1):
+        for x in range(8 * k, min(8 * k + 8, nx) if near[k] else 0):
+            if (near[k] >> (x - 8 * k)) & 1 and groupdq[i, g, y, x] & BAD == 0:
                 groupdq[i, g, y, x] |= JUMP
+
+
+@helper
+def unflag_unusable(row: Any) -> None:
+    """Take the flags of jumps from unusable samples of one row."""
+    for x in range(row.size):
+        row[x] = row[x] & NOT_JUMP if row[x] & BAD else row[x]
 
 
 @helper
@@ -157,17 +171,18 @@ def spread(
     ordered = np.empty_like(differences)
     count = np.empty(width, np.int64)
     medians, left = np.empty(width), np.empty(width, np.int64)
-    for y in range(start, stop):
-        for i in range(nints):
-            for g in range(1, steps + 1):
-                flag_neighbours(groupdq, spreading, i, g, y)
-        if lasts[0] > 0 or lasts[1] > 0:
+    near = np.empty(spreading.shape[3], np.uint8)
+    for i in range(nints):
+        for g in range(1, ngroups):
+            for y in range(start, stop):  # innermost, as rows of a plane lie together
+                flag_neighbours(groupdq, spreading, i, g, y, near)
+    if lasts[0] > 0 or lasts[1] > 0:
+        for y in range(start, stop):
             for x0 in range(0, nx, width):
                 if jumps_of_tile(groupdq, y, x0, width) > 0:
                     tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
                     flag_after(groupdq, y, x0, differences, medians, limits, lasts, left)
-        for i in range(nints):
-            for g in range(ngroups):
-                row = groupdq[i, g, y]
-                for x in range(row.size):
-                    row[x] &= NOT_JUMP if row[x] & BAD else 0xFF
+    for i in range(nints):
+        for g in range(ngroups):
+            for y in range(start, stop):
+                unflag_unusable(groupdq[i, g, y])

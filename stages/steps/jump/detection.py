@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages import flags, kernels
+from calwebbd.stages import flags, kernels, scratch
 from calwebbd.stages.exposure import Float, GroupDQ
 from calwebbd.stages.kernels import jumps, spreading
 from calwebbd.stages.scratch import Cube, in_bands, in_parts, zeros
@@ -17,6 +17,7 @@ from calwebbd.stages.steps.jump.params import JumpParams
 
 LEAST_GROUPS = 3  # usable ones, for a median of differences to mean anything
 NOT_SEARCHED = -99  # the count of jumps where there are fewer
+UNKNOWN = np.empty((0, 0))  # medians of differences that are not at hand
 
 
 def detect_jumps(
@@ -50,19 +51,18 @@ def detect_jumps(
             least = np.inf
         counts = np.zeros(ny, np.int64)
 
-        def mark(rows: slice, values: Float, bits: GroupDQ, marked: NDArray[np.uint8]) -> None:
+        def mark(rows: slice, values: Float, bits: GroupDQ, marked: NDArray[np.uint8], medians: Any) -> None:
             marked[:], counts[rows] = 0, 0
             ramp = (values, bits, gain[rows], readnoise[rows], float(nframes))
-            kernels.by_rows(
-                spreading.mark_spreading, values.shape[2], *ramp, least, most, marked, counts[rows]
-            )
+            spread = (least, most, medians, marked, counts[rows])
+            kernels.by_rows(spreading.mark_spreading, values.shape[2], *ramp, *spread)
 
         for rows, values, bits, marked in in_bands(sci, change=(groupdq, marks)):
-            search.flag(values, bits, gain[rows], readnoise[rows], float(nframes))
-            mark(rows, values, bits, marked)
+            medians = search.flag(values, bits, gain[rows], readnoise[rows], float(nframes))
+            mark(rows, values, bits, marked, medians)
         if search.clips and _unflag_whole_groups(groupdq):
             for rows, values, bits, marked in in_bands(sci, groupdq, change=(marks,)):
-                mark(rows, values, bits, marked)
+                mark(rows, values, bits, marked, UNKNOWN)
         count = int(counts.sum())
         limits, lasts = _aftermath(gain, group_time, params)
     for rows, *values, bits in in_bands(*((sci,) if lasts.any() else ()), change=(groupdq,)):
@@ -94,9 +94,15 @@ class Search:
     limit: Any
     by_group: bool = False
 
-    def flag(self, sci: Float, groupdq: GroupDQ, gain: Float, readnoise: Float, nframes: float) -> None:
+    def flag(
+        self, sci: Float, groupdq: GroupDQ, gain: Float, readnoise: Float, nframes: float
+    ) -> NDArray[np.float64]:
+        """Flag them; the median differences, (ny, nx), e-, if they had to be found for it."""
         noise = (self.limit, self.by_group) if self.clips else (readnoise, nframes, self.limit)
-        kernels.by_rows(self.kernel, sci.shape[2], sci, groupdq, gain, *noise)
+        medians = np.empty(gain.shape) if self.kernel is jumps.reject_at_once else UNKNOWN
+        found = (medians,) if medians.size else ()
+        kernels.by_rows(self.kernel, sci.shape[2], sci, groupdq, gain, *noise, *found)
+        return medians
 
 
 def searching(groupdq: GroupDQ, params: JumpParams) -> Search | None:
@@ -130,23 +136,27 @@ def thresholds(params: JumpParams) -> NDArray[np.float64]:
 
 def unusable_groups(groupdq: GroupDQ) -> NDArray[np.int64]:
     """How many groups of each integration are DO_NOT_USE in every pixel."""
-    return np.array([sum(_all_have(g, flags.DO_NOT_USE) for g in i) for i in groupdq])
+    return np.count_nonzero(whole_groups(groupdq, flags.DO_NOT_USE), axis=1)
 
 
-def _all_have(plane: GroupDQ, bits: int) -> bool:
-    """True if every pixel has one of the bits; mostly a few rows tell."""
-    return bool((plane[::32] & bits).all()) and bool((plane & bits).all())
+def whole_groups(groupdq: GroupDQ, bits: int) -> NDArray[np.bool_]:
+    """Groups of which every pixel has one of the bits, (nints, ngroups); mostly the first row tells."""
+    found: NDArray[np.bool_] = (scratch.rows(groupdq, 0, 1) & bits != 0).all(axis=(2, 3))
+    for i in np.flatnonzero(found.any(axis=1)):
+        planes = scratch.plane(groupdq, int(i))
+        found[i] = [some and bool((g & bits).all()) for some, g in zip(found[i], planes, strict=True)]
+    return found
 
 
 def _unflag_whole_groups(groupdq: GroupDQ) -> bool:
     """Where a whole group was clipped the exposure changed, not single pixels: clear pure jumps, if any."""
-    found = False
-    for (part,) in in_parts(groupdq):
-        for plane in part.reshape(-1, *part.shape[2:]):
-            if _all_have(plane, flags.JUMP_DET | flags.DO_NOT_USE):
-                plane[plane == flags.JUMP_DET] = 0
-                found = True
-    return found
+    whole = whole_groups(groupdq, flags.JUMP_DET | flags.DO_NOT_USE)
+    if not whole.any():
+        return False
+    for groups, (part,) in zip(whole, in_parts(groupdq, each=1), strict=True):
+        for g in np.flatnonzero(groups):
+            part[0, g][part[0, g] == flags.JUMP_DET] = 0
+    return True
 
 
 def _aftermath(

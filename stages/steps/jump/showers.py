@@ -14,7 +14,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
 from calwebbd.stages.kernels import by_rows, in_threads, rings
 from calwebbd.stages.kernels.differences import median_differences
-from calwebbd.stages.scratch import in_bands
+from calwebbd.stages.scratch import in_bands, in_parts, plane
 from calwebbd.stages.steps.jump.detection import unusable_groups
 from calwebbd.stages.steps.jump.params import JumpParams
 from calwebbd.stages.steps.jump.regions import Drawing, find_ellipses
@@ -63,8 +63,10 @@ def flag_showers(ramp: Ramp, detector: Detector, params: JumpParams) -> int:
     typical = typical_differences(ramp.sci, ramp.groupdq, detector, params)
     group_time = ramp.header.real("TGROUP")
     return sum(
-        flag_integration(sci, groupdq, ramp.pixeldq, detector.gain, typical, group_time, params)
-        for sci, groupdq in ramp.integrations()
+        flag_integration(
+            plane(ramp.sci, i), groupdq, ramp.pixeldq, detector.gain, typical, group_time, params
+        )
+        for i, ((groupdq,),) in enumerate(in_parts(ramp.groupdq, each=1))
     )
 
 
@@ -191,8 +193,8 @@ def _draw(groupdq: GroupDQ, drawing: Drawing, reference: NDArray[np.bool_]) -> N
     """Flag JUMP_DET in these groups, in place, until a pixel is SATURATED; not in reference pixels."""
     rows, columns, shower = drawing
     shower = shower & ~reference[rows, columns]
-    for plane in groupdq:
-        window = plane[rows, columns]
+    for group in groupdq:
+        window = group[rows, columns]
         shower &= window & flags.SATURATED == 0
         window |= shower * np.uint8(flags.JUMP_DET)
 
