@@ -68,6 +68,7 @@ class Findings:
     left_out: set[str] = field(default_factory=set)
     outliers: dict[str, Outliers] = field(default_factory=dict)  #: by column
     codes: set[str] = field(default_factory=set)  #: commits that were compared
+    commits: dict[str, set[str]] = field(default_factory=dict)  #: by column, of what was found elsewhere
 
     @property
     def good(self) -> bool:
@@ -89,6 +90,7 @@ class Findings:
             mine = self.rows.setdefault(key, {})
             for column, found in cells.items():
                 mine[column] = mine.get(column, Agreement()) + found
+                self.commits.setdefault(column, set()).update(other.commits.get(column, other.codes))
         for where, found in other.wrong.items():
             self.wrong[where] = self.wrong.get(where, Agreement()) + found
         for column, flags in other.outliers.items():
@@ -121,7 +123,9 @@ def page(findings: Findings, seeds: Sequence[int], title: str, arguments: str) -
     chained = [table for table in findings.tables() if not table.startswith(STAGE1)]
     cases = dict.fromkeys(column for table in chained for column in findings.columns(table))
     letters = {column: chr(65 + n) for n, column in enumerate(cases)}
-    key = "\n".join(f"* **{letter}**: {column}" for column, letter in letters.items())
+    commits = {c: f" ({', '.join(sorted(findings.commits.get(c, [])))})" for c in cases}
+    several = len(findings.codes) > 1
+    key = "\n".join(f"* **{n}**: {c}{commits[c] if several else ''}" for c, n in letters.items())
     stage1 = [matrix(findings, f"{STAGE1}, {title}") for title in CONTEXTS.values()]
     tables = [table(findings, name, letters) for name in chained]
     flags = outliers(findings, letters)

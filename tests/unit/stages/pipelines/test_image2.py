@@ -74,7 +74,7 @@ def test_integrations_stay_apart() -> None:
     assert "resample" not in run.names
 
 
-@pytest.mark.parametrize("exp_type", ["NRC_FOCUS", "NRC_TACQ", "NRC_CORON", "NRC_TSIMAGE"])
+@pytest.mark.parametrize("exp_type", ["NRC_FOCUS", "NRC_TACQ", "NRC_CORON", "NRC_TSIMAGE", "NRS_MIMF"])
 def test_other_exposures_are_not_rectified(exp_type: str) -> None:
     assert exp_type not in DIRECT
     assert products(Hand(), make_image([[1]], EXP_TYPE=exp_type)) == {"cal"}

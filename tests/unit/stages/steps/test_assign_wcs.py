@@ -224,9 +224,12 @@ def test_the_offset_of_the_filter_comes_from_its_reference(tmp_path: Path) -> No
     np.testing.assert_allclose(image.wcs(3, 3), wcs_of(Header(POINTING))(4, 5), rtol=1e-15)
 
 
-def test_nirspecs_mirror_leads_to_the_sky_unless_the_filter_wheel_is_closed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exp_type", ["NRS_IMAGE", "NRS_MIMF", "NRS_WATA"])
+def test_nirspecs_mirror_leads_to_the_sky_unless_the_filter_wheel_is_closed(
+    tmp_path: Path, exp_type: str
+) -> None:
     image = make_image(
-        np.zeros((64, 96)), **make_header("NRS_IMAGE", GRATING="MIRROR", CRPIX1=48.5, CRPIX2=32.5)
+        np.zeros((64, 96)), **make_header(exp_type, GRATING="MIRROR", CRPIX1=48.5, CRPIX2=32.5)
     )
     assign_wcs(image, make_references(tmp_path))
     assert image.wcs(10.0, 31.0) == (pytest.approx(30), pytest.approx(10 - 2.0 / 3600, abs=1e-9))
