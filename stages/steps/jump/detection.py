@@ -136,7 +136,8 @@ def thresholds(params: JumpParams) -> NDArray[np.float64]:
 
 def unusable_groups(groupdq: GroupDQ) -> NDArray[np.int64]:
     """How many groups of each integration are DO_NOT_USE in every pixel."""
-    return np.count_nonzero(whole_groups(groupdq, flags.DO_NOT_USE), axis=1)
+    number: NDArray[np.int64] = whole_groups(groupdq, flags.DO_NOT_USE).sum(axis=1)
+    return number
 
 
 def whole_groups(groupdq: GroupDQ, bits: int) -> NDArray[np.bool_]:
