@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from parts import on_disk
+from ramps import make_ramp
 
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Header, Image
 from calwebbd.stages.parameters import Layer
 from calwebbd.stages.run import Run, StopAfter
+from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Failed, NoParams, Pipeline, Skip, Step, step
 
 HEADER = Header(
@@ -147,6 +150,16 @@ def test_a_step_that_is_switched_off_says_by_whom(start: Callable[..., Run], ima
     run = start(Layer("command line", {"scale": {"skip": "true"}}))
     run.step(scale, image)
     assert image.sci[0, 0] == 1
+    assert run.records[0].reason == "switched off by command line"
+
+
+def test_what_is_on_disk_is_not_read_for_steps_that_are_switched_off(
+    start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ramp = on_disk(make_ramp(np.ones((2, 1, 3, 4))))
+    monkeypatch.setattr(Cube, "read", None)
+    run = start(Layer("command line", {"scale": {"skip": "true"}}))
+    assert run.steps([scale], ramp).header["S_GAIN"] == "SKIPPED"
     assert run.records[0].reason == "switched off by command line"
 
 
