@@ -31,6 +31,7 @@ from calwebbd.daemon.reception import Examined
 from calwebbd.daemon.schedule import Tick, tick_now
 from calwebbd.daemon.sightings import Doubt, Found, Hint, Scanned
 from calwebbd.daemon.signals import Hangup, Stop
+from calwebbd.stages import memory
 
 LONGEST_WAIT_S = 5.0
 SOON_S = 60.0  #: with `once`, jobs to be tried again within this are waited for
@@ -212,6 +213,7 @@ class Service(Parts):
             case Tick.LEASES:
                 self._workshop.renew()
                 self._pressure.note(time.time())
+                memory.release()
             case Tick.GROUPS:
                 if self._pressure.clocks_go(self._looked_through, self._reception.stuck):
                     self._dispatch.assemble(time.time())
