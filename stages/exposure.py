@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from calwebbd.stages.between import Between
 from calwebbd.stages.scratch import Cube, in_parts
 
 Float = NDArray[np.float32]
@@ -134,6 +135,7 @@ class Ramp(Exposure):
         axis of sci (`collation.collate` ends that)
     zeroframe : (nints, ny, nx), DN; 0 means bad
     refout : (nints, ngroups, ny, nx / 4), DN; MIRI's reference output
+    between : what an interleaved exposure holds beside its image, until `refpix` has used it
     int_times_stripe : times of the superstripes, once they are collated
     read_times : (ngroups, nframes), s from the reset, of the frames of each group; None if they
         follow from the header, as they do where groups are evenly spaced
@@ -149,6 +151,7 @@ class Ramp(Exposure):
     pixeldq: PixelDQ
     zeroframe: Float | None = None
     refout: Float | None = None
+    between: Between | None = None
     int_times: Table | None = None
     int_times_stripe: Table | None = None
     group: Table | None = None
@@ -181,7 +184,12 @@ class Ramp(Exposure):
         """Some of the integrations, in memory, with flags of their own."""
         read: dict[str, Any] = {n: getattr(self, n).read(start, stop, room) for n, room in rooms.items()}
         return replace(
-            self, header=self.header.copy(), pixeldq=self.pixeldq.copy(), first=self.first + start, **read
+            self,
+            header=self.header.copy(),
+            pixeldq=self.pixeldq.copy(),
+            between=self.between and self.between.part(start * self.sci.shape[1]),
+            first=self.first + start,
+            **read,
         )
 
 

@@ -12,16 +12,15 @@ Arrays of samples are (..., sample, line): the image in detector orientation, tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calwebbd.stages.exposure import Exposure, Header, Subarray
+from calwebbd.stages.exposure import Exposure, Header, Ramp
 from calwebbd.stages.readout import SIZE, to_detector
-from calwebbd.stages.scratch import Cube
 
 Index = NDArray[np.intp]
 OUTPUTS = 5  # the reference output first
@@ -87,46 +86,20 @@ FULL = Layout()
 
 
 def is_interleaved(exposure: Exposure) -> bool:
-    """Whether an exposure's rows have reference pixels and the reference output between those of the image.
+    """Whether an exposure has reference pixels and the reference output beside its image.
 
-    They have until `refpix` takes them out.
+    It has until `refpix` has used them.
     """
-    return bool(exposure.sci.shape[-2] > SIZE)
+    return isinstance(exposure, Ramp) and exposure.between is not None
 
 
-def pixel_rows(header: Header, layout: Layout = FULL) -> Index:
-    """Rows of an interleaved array that are those of the image, from the bottom up."""
+def rows_of(header: Header, layout: Layout = FULL) -> tuple[Index, Index]:
+    """Rows of an interleaved array that are those of the image, from the bottom up, and the others."""
     backwards = header.integer("FASTAXIS") < 0
-    return layout.samples - 1 - layout.pixels[::-1] if backwards else layout.pixels
-
-
-def image_of(subarray: Subarray) -> Subarray:
-    """The part of an interleaved exposure's rows that is the image."""
-    return replace(subarray, ny=SIZE)
+    rows = layout.samples - 1 - layout.pixels[::-1] if backwards else layout.pixels
+    return rows, np.setdiff1d(np.arange(layout.samples), rows)
 
 
 def by_sample(array: NDArray[Any], header: Header) -> NDArray[Any]:
-    """View of an interleaved array, (..., y, x), as (..., sample, line)."""
+    """View of an interleaved array, or of its image, or the rest, (..., y, x), as (..., sample, line)."""
     return to_detector(array, header).swapaxes(-1, -2)
-
-
-def without_samples(cube: Any, rows: Index) -> Any:
-    """The given rows, ascending, of each plane: in the same memory, of which the rest is freed, or on disk.
-
-    cube : (nints, ngroups, ny, nx), C-ordered, and there must be no views of it
-    """
-    nints, ngroups, _, nx = cube.shape
-    if isinstance(cube, Cube):
-        small = Cube((nints, ngroups, len(rows), nx), cube.dtype)
-        for n in range(nints):
-            small.write(n, cube.read(n, n + 1)[:, :, rows])
-        return small
-    planes = cube.reshape(nints * ngroups, -1, nx)
-    front = planes.reshape(-1)[: len(planes) * len(rows) * nx].reshape(-1, len(rows), nx)
-    for before, after in zip(planes, front, strict=True):
-        after[:] = before[rows]
-    if not cube.flags.owndata:
-        return front.reshape(nints, ngroups, len(rows), nx)
-    del planes, front, before, after
-    cube.resize((nints, ngroups, len(rows), nx), refcheck=False)
-    return cube

@@ -15,7 +15,7 @@ from yaml import YAMLError
 from calwebbd.stages import flags
 from calwebbd.stages.errors import ReferenceMissing, Unreadable
 from calwebbd.stages.exposure import Float, Header, Lines, PixelDQ, Subarray, Table
-from calwebbd.stages.fits.arrays import open_fits, read_array, read_table
+from calwebbd.stages.fits.arrays import open_fits, read_array, read_column, read_table
 
 #: what astropy, asdf and yaml raise for files that are cut short or garbled
 _BROKEN = (OSError, ValueError, LookupError, TypeError, EOFError, YAMLError)
@@ -106,6 +106,12 @@ class Reference:
             data = hdus[name].data
             for column in data.names:
                 yield column.lower(), data[column].astype(data[column].dtype.newbyteorder("="))
+
+    def column(self, name: str, extension: str | int = 1) -> NDArray[Any]:
+        """One column of a table extension, whatever the case of its name; of no other is more in memory."""
+        with self._open() as hdus, self._reading():
+            names = {each.lower(): each for each in hdus[extension].columns.names}
+            return read_column(self.path, hdus[extension], names[name])
 
     def tree(self) -> Any:
         """The tree of an ASDF reference, wholly in memory."""

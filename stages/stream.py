@@ -62,4 +62,7 @@ def _put(part: Ramp, start: int, nints: int, into: Ramp) -> Ramp:
                 cube = Cube(shape, planes.dtype)
             cube.write(start, planes)
         cubes[name] = None if planes is None else cube
-    return replace(part, first=into.first, **cubes)
+    between = part.between  # steps do the same to that of each part
+    if between and into.between:
+        between = replace(between, first=into.between.first)
+    return replace(part, first=into.first, between=between, **cubes)

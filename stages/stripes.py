@@ -13,7 +13,7 @@ said otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,10 +136,14 @@ class Uncollated(Subarray):
 def window(exposure: Exposure) -> Subarray:
     """The part of the detector that an exposure's array holds: a subarray, or stripes of it.
 
+    The rows of an interleaved exposure are all that it has: more than those of its image.
+
     Raises InputError if the pattern in the header does not make the array, or leaves the detector.
     """
     header, sub = exposure.header, exposure.subarray
     pattern = Pattern.of(header)
+    if isinstance(exposure, Ramp) and exposure.between:
+        return replace(sub, ny=sub.ny + len(exposure.between.rows))
     if pattern is None:
         return sub
     if isinstance(exposure, Ramp) and exposure.by_superstripe:

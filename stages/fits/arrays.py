@@ -80,19 +80,22 @@ class Planes:
         self.zero = header.get("BZERO", 0)
         self.offset = hdu.fileinfo()["datLoc"]
 
-    def read(self, out: NDArray[Any], first: int = 0) -> None:
+    def read(self, out: NDArray[Any], first: int = 0, rows: NDArray[np.intp] | None = None) -> None:
         """Into `out`, (n, ...), what is from its `first` on, one by one: the raw whole is never there.
 
-        out : planes of a cube, or rows of an image
+        out : planes of a cube, or rows of an image; or, of planes, these `rows`, which ascend
         Raises OSError if the file ends too early.
         """
         zero = out.dtype.type(self.zero)
-        size = out[0].size * self.stored.itemsize
-        many = max(1, AT_ONCE // size)
+        many = max(1, AT_ONCE // (out[0].size * self.stored.itemsize))
 
         def read_some(start: int, stop: int) -> None:
             raw = np.empty((stop - start, *out.shape[1:]), self.stored)
-            _fill(file.fileno(), raw, self.offset + (first + start) * size, self.path, self.name)
+            if rows is None:
+                self._fill(file.fileno(), raw, first + start)
+            else:
+                for n, plane in enumerate(raw):
+                    self._fill_rows(file.fileno(), plane, rows + (first + start + n) * self.shape[-2])
             if out.dtype.kind == "u":  # adding the zero is flipping the top bit
                 out[start:stop] = raw.view(raw.dtype.str.replace("i", "u"))
                 out[start:stop] ^= zero
@@ -104,6 +107,16 @@ class Planes:
         with open(self.path, "rb", buffering=0) as file:
             starts = range(0, len(out), many)
             in_threads([partial(read_some, n, min(n + many, len(out))) for n in starts])
+
+    def _fill(self, descriptor: int, raw: NDArray[Any], first: int) -> None:
+        """Read raw planes, or rows, of which this is the first."""
+        _fill(descriptor, raw, self.offset + first * raw[0].nbytes, self.path, self.name)
+
+    def _fill_rows(self, descriptor: int, raw: NDArray[Any], rows: NDArray[np.intp]) -> None:
+        """Read raw rows, counted through all planes; those that follow each other at once."""
+        starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+        for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
+            self._fill(descriptor, raw[start:stop], int(rows[start]))
 
 
 def _fill(descriptor: int, array: NDArray[Any], offset: int, path: Path | str, name: str) -> None:
@@ -125,6 +138,23 @@ def read_table(hdu: Any) -> NDArray[np.void]:
     for name, column in zip(data.names, columns, strict=True):
         rows[name] = column
     return rows
+
+
+def read_column(path: Path | str, hdu: Any, name: str) -> NDArray[Any]:
+    """A column of an open table HDU, as it is stored: nothing else of the table is ever in memory whole."""
+    kind = hdu.columns.dtype.newbyteorder(">")
+    count, offset = hdu.header["NAXIS2"], hdu.fileinfo()["datLoc"]
+    out = np.empty(count, kind[name].newbyteorder("="))
+    many = max(1, AT_ONCE // kind.itemsize)
+
+    def read_some(start: int, stop: int) -> None:
+        raw = np.empty(stop - start, kind)
+        _fill(file.fileno(), raw.view(np.uint8), offset + start * kind.itemsize, path, hdu.name)
+        out[start:stop] = raw[name]
+
+    with open(path, "rb", buffering=0) as file:
+        in_threads([partial(read_some, n, min(n + many, count)) for n in range(0, count, many)])
+    return out
 
 
 def open_fits(path: Path | str) -> Any:

@@ -16,9 +16,11 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from calwebbd.stages import asdftail, asdftree, scratch
+from calwebbd.stages.between import Between, Read, Rows
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Header, Image, Ramp, Table
 from calwebbd.stages.fits.arrays import Planes, open_fits, read_array, read_table
+from calwebbd.stages.irs2 import FULL, rows_of
 from calwebbd.stages.memory import IN_MEMORY, SAMPLE
 from calwebbd.stages.products import GuideStar
 
@@ -47,6 +49,7 @@ def read_header(path: Path | str) -> Header:
 def read_ramp(path: Path | str) -> Ramp:
     """A raw (``uncal``) or corrected (``ramp``) exposure as float32, with flags (zero if it has none).
 
+    What an interleaved exposure holds beside its image stays in the file.
     Raises InputError if the file is not such a product.
     """
     with _open(path) as hdus:
@@ -55,14 +58,21 @@ def read_ramp(path: Path | str) -> Ramp:
             raise InputError(f"SCI has {sci.header['NAXIS']} axes, a ramp has 4", file=str(path))
         shape, header = Planes(path, sci).shape, _header(hdus)
         superstripes = header.integer("SSTR_NST", 0)
-        stored = shape[0] > 1 and prod(shape) * SAMPLE > IN_MEMORY
         pixels = (superstripes, *shape[-2:]) if superstripes else shape[-2:]
+        pixeldq = _array(path, hdus, "PIXELDQ", np.zeros(pixels, np.uint32))
+        between, rows = None, None
+        if shape[-2] == FULL.samples:
+            between = _between(path, hdus, header, pixeldq)
+            pixeldq, rows = pixeldq[between.image], between.image
+            shape = (*shape[:2], len(rows), shape[-1])
+        stored = shape[0] > 1 and prod(shape) * SAMPLE > IN_MEMORY
         return Ramp(
             header=header,
-            sci=_cube(path, hdus, "SCI", np.float32, stored),
-            groupdq=_cube(path, hdus, "GROUPDQ", np.uint8, stored, shape),
-            pixeldq=_array(path, hdus, "PIXELDQ", np.zeros(pixels, np.uint32)),
-            zeroframe=_cube(path, hdus, "ZEROFRAME", np.float32, stored),
+            sci=_cube(path, hdus, "SCI", np.float32, stored, rows=rows),
+            groupdq=_cube(path, hdus, "GROUPDQ", np.uint8, stored, shape, rows=rows),
+            pixeldq=pixeldq,
+            zeroframe=_cube(path, hdus, "ZEROFRAME", np.float32, stored, rows=rows),
+            between=between,
             refout=_cube(path, hdus, "REFOUT", np.float32, stored),
             int_times=_table(hdus, "INT_TIMES"),
             int_times_stripe=_table(hdus, "INT_TIMES_STRIPE"),
@@ -154,9 +164,11 @@ def _cube(
     dtype: type[np.generic],
     stored: bool,
     default: tuple[int, ...] | None = None,
+    rows: Rows | None = None,
 ) -> Any:
     """An extension of two or more axes; zeros of the default shape if it is not there, None without one.
 
+    rows : of its planes, those that are wanted
     It is converted plane by plane, so that raw and result exist together only for one; if it
     is to be stored, it stays in the file until it is changed.
     """
@@ -167,15 +179,40 @@ def _cube(
     planes = Planes(path, hdus[name])
     unit = planes.shape[-2:] if len(planes.shape) > 2 else planes.shape[-1:]  # planes, or rows of an image
     units = prod(planes.shape[1 : -len(unit)])
+    if rows is not None:
+        unit = (len(rows), unit[1])
+    shape = (*planes.shape[: -len(unit)], *unit)
 
     def fill(start: int, out: NDArray[Any]) -> None:
-        planes.read(out.reshape(-1, *unit), start * units)
+        planes.read(out.reshape(-1, *unit), start * units, rows)
 
     if stored:
-        return scratch.Cube(planes.shape, dtype, fill)
-    out = np.empty(planes.shape, dtype)
+        return scratch.Cube(shape, dtype, fill)
+    out = np.empty(shape, dtype)
     fill(0, out)
     return out
+
+
+def _between(path: Path | str, hdus: Any, header: Header, pixeldq: NDArray[np.uint32]) -> Between:
+    """The rest of an interleaved exposure. Raises InputError if its read-out is not said."""
+    if "FASTAXIS" not in header:
+        raise InputError("FASTAXIS is not given", file=str(path))
+    image, rows = rows_of(header)
+    flags = _rows_of_groups(path, hdus["GROUPDQ"], np.uint8) if "GROUPDQ" in hdus else None
+    samples = _rows_of_groups(path, hdus["SCI"], np.float32)
+    none = np.zeros((len(rows), pixeldq.shape[1]), np.uint8)
+    return Between(image, rows, pixeldq[rows], none, samples, flags)
+
+
+def _rows_of_groups(path: Path | str, hdu: Any, dtype: type[np.generic]) -> Read:
+    planes = Planes(path, hdu)
+
+    def read(group: int, rows: Rows) -> NDArray[Any]:
+        out = np.empty((len(rows), planes.shape[-1]), dtype)
+        planes.read(out[None], group, rows)
+        return out
+
+    return read
 
 
 def _array(path: Path | str, hdus: Any, name: str, default: Any) -> Any:

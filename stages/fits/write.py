@@ -23,6 +23,7 @@ from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import walk_schema
 
+from calwebbd.stages.between import Between
 from calwebbd.stages.exposure import Exposure, Header, Image, Mosaic, Ramp, Table, Value
 from calwebbd.stages.fits.output import write_hdus
 from calwebbd.stages.fits.read import GUIDE_STAR_TABLES
@@ -92,12 +93,16 @@ def prepare(product: Exposure, path: Path) -> Prepared:
     with model_type(_tree(product, model_type), validate_on_assignment=False) as model:
         if isinstance(product, Mosaic) and product.hdrtab is not None:
             model.add_schema_entry("hdrtab", _header_table_schema(product.hdrtab))
+        whole = _whole(product, product.between) if isinstance(product, Ramp) and product.between else {}
         for ours, theirs in names.items():
-            value = getattr(product, ours)
+            value = whole.get(ours, getattr(product, ours))
             if isinstance(value, Cube):
                 cubes["SCI" if theirs == "data" else theirs.upper()] = value
+                shape = value.shape
+                if ours in whole:  # group by group
+                    shape = (*product.sci.shape[:2], *shape[1:])
                 # whose shape is written, but takes no memory, as nobody touches it
-                value = np.ndarray(value.shape, value.dtype, mmap(-1, value.nbytes))
+                value = np.ndarray(shape, value.dtype, mmap(-1, value.nbytes))
             if value is not None:
                 setattr(model, theirs, value)
         if isinstance(product, Ramp):
@@ -158,6 +163,15 @@ def _complete_ramp(ramp: Ramp, model: Any) -> None:
     if np.any(ramp.average_dark_current):
         dark = np.broadcast_to(np.float32(ramp.average_dark_current), ramp.sci.shape[-2:])
         model.average_dark_current = np.ascontiguousarray(dark)
+
+
+def _whole(ramp: Ramp, between: Between) -> dict[str, Any]:
+    """The arrays of an interleaved exposure with all rows."""
+    return {
+        "sci": between.frames(ramp.sci, between.sci),
+        "groupdq": between.frames(ramp.groupdq, between.groupdq),
+        "pixeldq": between.merge(ramp.pixeldq, between.pixeldq),
+    }
 
 
 def _header_table_schema(table: Table) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class DQInitParams:
 def apply_mask(groupdq: GroupDQ, pixeldq: PixelDQ, mask: PixelDQ) -> None:
     """Add the mask's flags to the pixels, and DO_NOT_USE to each of their groups, in place.
 
-    groupdq : (nints, ngroups, ny, nx)
+    groupdq : (..., ny, nx)
     pixeldq, mask : (ny, nx)
     Source: specification detector1 §3 dq_init.
     """
@@ -44,6 +44,9 @@ def dq_init(exposure: Ramp | GuideStar, references: References, params: DQInitPa
     if isinstance(exposure, GuideStar):
         exposure.dq |= mask
     else:
+        if exposure.between:
+            mask, others = exposure.between.split(mask)
+            apply_mask(exposure.between.flagged, exposure.between.pixeldq, others)
         apply_mask(exposure.groupdq, exposure.pixeldq, mask)
     return exposure
 

@@ -30,4 +30,6 @@ def group_scale(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     if divisor == nframes:
         raise Skip(f"frames were divided by their number, {nframes}")
     rescale_groups(ramp.sci, nframes, divisor)
+    if ramp.between:
+        ramp.between.changes.append(lambda samples, _: rescale_groups(samples, nframes, divisor))
     return ramp

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from calwebbd.stages.exposure import Float, Lines, Ramp, Subarray
-from calwebbd.stages.irs2 import Index, image_of, is_interleaved, pixel_rows
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.kernels.convolution import convolve
 from calwebbd.stages.readout import BORDER, MIRI_COLUMNS, SIZE, is_miri
@@ -63,29 +62,14 @@ def deconvolve(sci: Float, kernel: Float, part: Window) -> None:
     in_threads([partial(convolve, p, p + 1, planes, weights, *part) for p in range(len(planes))])
 
 
-def deconvolve_rows(sci: Float, rows: Index, kernel: Float, part: Window) -> None:
-    """`deconvolve` the image that is in the given rows of interleaved groups, in place."""
-
-    def one(plane: Float) -> None:
-        image = plane[rows]
-        deconvolve(image, kernel, part)
-        plane[rows] = image
-
-    in_threads([partial(one, plane) for plane in sci.reshape(-1, *sci.shape[-2:])])
-
-
 @step(keyword="S_IPC", references=("ipc",))
 @each_superstripe
 def ipc(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Correct interpixel capacitance, between pixels that are neighbours on the detector too."""
-    interleaved = is_interleaved(ramp)
-    image = image_of(ramp.subarray) if interleaved else window(ramp)
+    image = ramp.subarray if ramp.between else window(ramp)
     reference = references.within(image)["ipc"]
     kernel = reference.floats(cut=len(reference.shape()) == 4)
     for part in without_reference_pixels(image, miri=is_miri(ramp.header)):
         for sci, _ in ramp.integrations():
-            if interleaved:
-                deconvolve_rows(sci, pixel_rows(ramp.header), kernel, part)
-            else:
-                deconvolve(sci, kernel, part)
+            deconvolve(sci, kernel, part)
     return ramp

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
-from calwebbd.stages.irs2 import Index, image_of, is_interleaved, pixel_rows
 from calwebbd.stages.kernels import by_rows
 from calwebbd.stages.kernels.crossing import first_crossings, flag_from_first
 from calwebbd.stages.readout import zero_frame
@@ -19,6 +18,7 @@ from calwebbd.stages.step import step
 from calwebbd.stages.superstripes import each_superstripe
 
 OUT_OF_REACH = 65536.0  # DN; the converter gives 65535 at most
+Index = NDArray[np.intp]
 First = NDArray[np.int16]
 Mask = NDArray[np.bool_]
 
@@ -115,44 +115,19 @@ def flag_second_group(
     groupdq[1, y[found], x[found]] |= np.uint8(flags.DO_NOT_USE)
 
 
-def flag_rows(sci: Float, groupdq: GroupDQ, rows: Index, threshold: Float, grow: int) -> None:
-    """`flag_crossings` of the image that is in the given rows of interleaved groups, in place.
-
-    sci, groupdq : (ngroups, samples, nx); threshold : (len(rows), nx), DN
-    """
-    ny, nx = threshold.shape
-    first, grown = np.empty((ny, nx), np.int16), np.empty((ny, nx), np.int16)
-
-    def cross(start: int, stop: int) -> None:
-        part = rows[start:stop]
-        dq = np.take(groupdq, part, axis=1)
-        limit, found = threshold[start:stop], first[start:stop]
-        first_crossings(0, len(part), np.take(sci, part, axis=1), dq, limit, found)
-        groupdq[:, part] = dq
-
-    def flag(start: int, stop: int) -> None:
-        low, high = max(0, start - grow), min(ny, stop + grow)
-        dq = np.zeros((len(groupdq), high - low, nx), np.uint8)
-        flag_from_first(start - low, stop - low, grow, first[low:high], grown[low:high], dq)
-        groupdq[:, rows[start:stop]] |= dq[:, start - low : stop - low]
-
-    by_rows(cross, ny)
-    by_rows(flag, ny)
-
-
-def flag_second_group_of_rows(
-    sci: Float, groupdq: GroupDQ, rows: Index, threshold: Float, bias: Float, nframes: int, grow: int
+def saturate_second_group(
+    sci: Float, groupdq: GroupDQ, threshold: Float, bias: Float, nframes: int, grow: int
 ) -> None:
-    """`flag_second_group` of the image in the given rows, but SATURATED, also of pixels that were so
-    before, and of their neighbours.
+    """`flag_second_group` of interleaved exposures: SATURATED, also in pixels that were so before, and
+    in their neighbours.
 
-    bias : (len(rows), nx), DN
+    bias : (ny, nx), DN
     Source: specification detector1 §3 saturation, IRS2.
     """
-    y, x = np.nonzero(sci[2][rows] >= threshold)
-    found = _sudden(sci[0, rows[y], x], sci[1, rows[y], x], threshold[y, x], bias[y, x], nframes)
+    y, x = np.nonzero(sci[2] >= threshold)
+    found = _sudden(sci[0, y, x], sci[1, y, x], threshold[y, x], bias[y, x], nframes)
     for yy, xx, _ in _near(y[found], x[found], grow, threshold.shape):
-        groupdq[1, rows[yy], xx] |= np.uint8(flags.SATURATED)
+        groupdq[1, yy, xx] |= np.uint8(flags.SATURATED)
 
 
 def _sudden(v0: Float, v1: Float, limit: Float, pedestal: Float, nframes: int) -> Mask:
@@ -176,20 +151,24 @@ def blank_zero_frame(zeroframe: Float, threshold: Float, grow: int) -> None:
 @step(keyword="S_SATURA", references=("saturation",), optional=("superbias",), params=SaturationParams)
 @each_superstripe
 def saturation(ramp: Ramp, references: References, params: SaturationParams) -> Ramp:
-    """Flag saturated groups and their neighbours."""
-    if is_interleaved(ramp):
-        return _interleaved(ramp, references, params)
-    threshold, dq = references["saturation"].floats(), references["saturation"].dq()
+    """Flag saturated groups and their neighbours.
+
+    In interleaved exposures, groups whose last frames may have saturated are not looked for.
+    """
+    reference = (references.within(ramp.subarray) if ramp.between else references)["saturation"]
+    threshold, dq = reference.floats(), reference.dq()
     usable_thresholds(threshold, dq)
     checked = (dq & flags.NO_SAT_CHECK) == 0
     nframes, grow = ramp.header.integer("NFRAMES"), params.n_pix_grow_sat
     ngroups = ramp.sci.shape[1]
     second = params.use_readpatt and ngroups > 2 and nframes > 1  # of single frames it never finds any
-    bias = (
-        references["superbias"].floats() if second and "superbias" in references else np.zeros_like(threshold)
-    )
+    bias = _bias(ramp, references) if second and "superbias" in references else np.zeros_like(threshold)
     for sci, groupdq in ramp.integrations():
         first = flag_crossings(sci, groupdq, threshold, grow)
+        if ramp.between:
+            if second:
+                saturate_second_group(sci, groupdq, threshold, bias, nframes, grow)
+            continue
         if params.use_readpatt and nframes > 1:
             flag_partial(sci, groupdq, threshold, checked, first, nframes, grow)
         if second:
@@ -201,19 +180,7 @@ def saturation(ramp: Ramp, references: References, params: SaturationParams) -> 
     return ramp
 
 
-def _interleaved(ramp: Ramp, references: References, params: SaturationParams) -> Ramp:
-    """The same of the image alone; groups whose last frames may have saturated are not looked for."""
-    reference, rows = references.within(image_of(ramp.subarray))["saturation"], pixel_rows(ramp.header)
-    threshold, dq = reference.floats(), reference.dq()
-    usable_thresholds(threshold, dq)
-    nframes, grow = ramp.header.integer("NFRAMES"), params.n_pix_grow_sat
-    second = params.use_readpatt and ramp.sci.shape[1] > 2 and nframes > 1
-    bias = np.zeros_like(threshold)
-    if second and "superbias" in references:
-        bias = references["superbias"].floats()[rows]
-    for sci, groupdq in ramp.integrations():
-        flag_rows(sci, groupdq, rows, threshold, grow)
-        if second:
-            flag_second_group_of_rows(sci, groupdq, rows, threshold, bias, nframes, grow)
-    ramp.pixeldq[rows] |= dq
-    return ramp
+def _bias(ramp: Ramp, references: References) -> Float:
+    """Of the image."""
+    bias = references["superbias"].floats()
+    return ramp.between.split(bias)[0] if ramp.between else bias

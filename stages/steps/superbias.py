@@ -33,11 +33,18 @@ def superbias(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Subtract the bias pattern from all groups."""
     reference = references["superbias"]
     bias = reference.floats()
+    if ramp.between:
+        bias, beside = ramp.between.split(bias)
+        ramp.between.changes.append(lambda samples, which: subtract_bias(samples, beside[which]))
     subtract_bias(ramp.sci, bias)
     zeroframe = zero_frame(ramp)
     if zeroframe is not None:
         bad = zeroframe == 0
         subtract_bias(zeroframe, bias)
         zeroframe[bad] = 0.0
-    ramp.pixeldq |= reference.dq()
+    dq = reference.dq()
+    if ramp.between:
+        dq, others = ramp.between.split(dq)
+        ramp.between.pixeldq |= others
+    ramp.pixeldq |= dq
     return ramp

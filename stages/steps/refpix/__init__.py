@@ -41,8 +41,8 @@ def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
     """Subtract what the reference pixels show; put superstripes side by side."""
     if is_miri(ramp.header):
         return _miri(ramp, params)
-    if is_interleaved(ramp):
-        return correct_interleaved(ramp, references, params)
+    if ramp.between:
+        return correct_interleaved(ramp, ramp.between, references, params)
     if Pattern.of(ramp.header):
         return _stripes(ramp, params)
     sub = ramp.subarray

@@ -15,25 +15,25 @@ All sequences are real: k up to lines / 2 is enough.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from calwebbd.stages.exposure import Float
-from calwebbd.stages.irs2 import BEATS, INTERLEAVED, OUTPUTS, Index, Layout
-from calwebbd.stages.kernels import by_rows, in_threads
+from calwebbd.stages.irs2 import BEATS, INTERLEAVED, Index, Layout
 from calwebbd.stages.readout import BORDER
 
 Spectra = NDArray[np.complex64]
+Double = NDArray[np.float64]
 ROUNDS = 3  # of filtering the reference output
 REACH = 16  # beats, of the interpolation over missing samples
 FALL = 5000 / 32768  # of the filter's edges, over the frequency at their middle
 AROUND = 7  # the first of eight slots of a cell that its four interleaved samples fill
 ORDER = (0, 2, 0, 2, 1, 3, 1, 3)  # in which they do
+AT_ONCE = 128  # samples whose lines are transformed back together
 
 
 class Spectrum:
@@ -60,9 +60,13 @@ def of_real(factors: NDArray[Any], layout: Layout) -> Spectra:
 
     Re IFFT(a X) = IFFT(a' X) with a'(f) = (a(f) + conj a(-f)) / 2, X being that of a real sequence.
     """
-    mirrored = np.roll(factors[::-1], 1).conj()
-    folded = ((factors + mirrored) / 2).reshape(layout.slots, layout.lines)
-    return np.asarray(folded[:, : layout.lines // 2 + 1], np.complex64)
+    whole = factors.reshape(layout.slots, layout.lines)
+    half = layout.lines // 2 + 1
+    folded = whole[:, :half].copy()  # f = k + lines m; its mirror is -f, modulo N
+    folded[:, 0] += np.roll(whole[::-1, 0], 1).conj()
+    folded[:, 1:] += whole[::-1, : half - 2 : -1].conj()
+    folded /= 2
+    return folded.astype(np.complex64, copy=False)
 
 
 def pass_band(layout: Layout) -> NDArray[np.float64]:
@@ -108,81 +112,76 @@ class ReferenceFilter:
             spectra[self._free] = back @ passed
 
 
-class Correction:
-    """The correction of one group after the other by one reference.
+class Weights(NamedTuple):
+    """Of the reference output and of interleaved pixels, for one output, as `of_real` gives them."""
 
-    alpha, beta : of each output of the image, weights of the reference output and of interleaved
-        pixels, as `of_real` gives them
+    alpha: Spectra
+    beta: Spectra
+
+
+class Correction:
+    """The correction of blocks, (sample, line), DN: what one output reads in one group.
+
     keep : interleaved samples are corrected too
     Source: specification detector1 §3 refpix, IRS2 (3).
     """
 
-    def __init__(
-        self, layout: Layout, alpha: Sequence[Spectra], beta: Sequence[Spectra], *, keep: bool = False
-    ) -> None:
-        self.layout, self.alpha, self.beta, self.keep = layout, alpha, beta, keep
+    def __init__(self, layout: Layout, *, keep: bool = False) -> None:
+        self.layout, self.keep = layout, keep
         self.spectrum = Spectrum(layout)
         self.filter = ReferenceFilter(layout)
         cells = np.arange(layout.cells)[:, None]
         self._around: Index = (BEATS * cells + AROUND + np.arange(len(ORDER))).ravel()
         self._sources: Index = (INTERLEAVED * cells + np.array(ORDER)).ravel()
 
-    def correct(self, samples: Float) -> None:
-        """Correct one integration, in place; samples : (ngroups, sample, line), DN."""
-        mean = np.empty(samples.shape[1:])
+    def reference(self, block: Float, mean: Double) -> Spectra:
+        """The spectrum of the reference output, filtered; its block is used up, or corrected if it is kept.
 
-        def average(start: int, stop: int) -> None:
-            samples[:, start:stop].mean(axis=0, dtype=np.float64, out=mean[start:stop])
-
-        by_rows(average, len(mean))
-        in_threads([partial(self._group, group, mean) for group in samples])
-
-    def _group(self, group: Float, mean: NDArray[np.float64]) -> None:
-        """Correct one group, (sample, line); its mean over groups stays in, but in interleaved samples."""
+        mean : of the output's blocks over groups
+        """
         layout = self.layout
-        sequence = fill_gaps(self._changes(group, mean, 0), layout)
+        rows, means = block[::-1], mean[::-1]
+        sequence = fill_gaps(self._changes(rows, means), layout)
         spectra = self.spectrum.along_lines(sequence, np.arange(layout.slots))
         self.filter(spectra)
         if self.keep:
             places = layout.slot[layout.interleaved]
             sequence[places] = self.spectrum.to_rows(spectra[places], places)
-            block = _in_order_of_reading(group, 0, layout)
-            block[:] = sequence[layout.slot] + _in_order_of_reading(mean, 0, layout)
-        spectra = fft.fft(spectra, axis=0, overwrite_x=True)
-        for output in range(1, OUTPUTS):
-            self._output(group, mean, output, spectra)
+            rows[:] = sequence[layout.slot] + means
+        return np.asarray(fft.fft(spectra, axis=0, overwrite_x=True))
 
-    def _changes(self, group: Float, mean: NDArray[np.float64], output: int) -> Float:
-        """A block in the order of reading, (sample, line), without its mean and its trend in time."""
-        block = _in_order_of_reading(group, output, self.layout)
-        rows = np.empty(block.shape, np.float32)
-        np.subtract(block, _in_order_of_reading(mean, output, self.layout), out=rows, casting="same_kind")
+    def correct(self, output: int, block: Float, mean: Double, weights: Weights, reference: Spectra) -> None:
+        """Correct an output of the image by its own interleaved pixels and the reference output, in place.
+
+        Its mean over groups stays in, but in interleaved samples.
+        reference : as `reference` returns it; it is used up
+        """
+        layout = self.layout
+        rows, means = (block, mean) if output % 2 else (block[::-1], mean[::-1])
+        self._changes(rows, means)
+        along = fft.rfft(rows[layout.interleaved], axis=1)
+        spectra = np.zeros_like(reference)
+        spectra[self._around] = along[self._sources] * self.spectrum.twiddle[self._around]
+        spectra = fft.fft(spectra, axis=0, overwrite_x=True)
+        spectra *= weights.beta
+        spectra += np.multiply(weights.alpha, reference, out=reference)
+        spectra = fft.ifft(spectra, axis=0, overwrite_x=True)
+        for some in _pieces(np.arange(layout.block) if self.keep else layout.normal):
+            places = layout.slot[some]
+            rows[some] -= self.spectrum.to_rows(spectra[places], places)
+        for some in _pieces(layout.normal):
+            rows[some] += means[some]
+
+    def _changes(self, rows: Float, means: Double) -> Float:
+        """A block without its mean and its trend in time, in place."""
+        np.subtract(rows, means, out=rows, casting="same_kind")
         subtract_trend(rows, self.layout)
         return rows
 
-    def _output(self, group: Float, mean: NDArray[np.float64], output: int, reference: Spectra) -> None:
-        """Correct one output by the reference output's spectrum and its own interleaved pixels."""
-        layout = self.layout
-        rows = self._changes(group, mean, output)
-        spectra = np.zeros_like(reference)
-        along = fft.rfft(rows[layout.interleaved], axis=1)
-        spectra[self._around] = along[self._sources] * self.spectrum.twiddle[self._around]
-        spectra = fft.fft(spectra, axis=0, overwrite_x=True)
-        spectra *= self.beta[output - 1]
-        spectra += self.alpha[output - 1] * reference
-        spectra = fft.ifft(spectra, axis=0, overwrite_x=True)
-        wanted = np.arange(layout.block) if self.keep else layout.normal
-        places = layout.slot[wanted]
-        corrected = rows[wanted] - self.spectrum.to_rows(spectra[places], places)
-        block = _in_order_of_reading(group, output, layout)
-        block[wanted] = corrected
-        block[layout.normal] += _in_order_of_reading(mean, output, layout)[layout.normal]
 
-
-def _in_order_of_reading(array: NDArray[Any], output: int, layout: Layout) -> NDArray[Any]:
-    """View of one output's block of (sample, line), the first sample read first."""
-    block = array[output * layout.block : (output + 1) * layout.block]
-    return block if output % 2 else block[::-1]
+def _pieces(samples: Index) -> Iterator[Index]:
+    """Some samples at a time, so that what is made of them is small."""
+    return (samples[n : n + AT_ONCE] for n in range(0, len(samples), AT_ONCE))
 
 
 def subtract_trend(rows: Float, layout: Layout) -> None:

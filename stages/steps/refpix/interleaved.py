@@ -1,13 +1,13 @@
 """Reference pixels that NIRSpec reads between the others (IRS2): the bad ones, and what stands in for them.
 
-Samples of an integration are (ngroups, sample, line), as `irs2.by_sample` gives them. A
+A block is what one output reads in one group, (sample, line), as `irs2.by_sample` gives it. A
 sample is good or bad in all lines, groups and integrations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, PixelDQ
 from calwebbd.stages.irs2 import BEFORE, CELL, OUTPUTS, Layout
-from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.readout import BORDER
 from calwebbd.stages.steps.refpix.amplifiers import Mean, RefPixParams, clipped_mean
 
 Mask = NDArray[np.bool_]
+Double = NDArray[np.float64]
 BAD = flags.BAD_REF_PIXEL | flags.DO_NOT_USE
 PAIR = 2  # a reference pixel is read twice, and two of them in each cell
 
@@ -38,29 +38,62 @@ def flagged_samples(dq: PixelDQ) -> Mask:
     return np.asarray((dq & flags.BAD_REF_PIXEL).any(axis=1))
 
 
-def find_bad(samples: Float, known: Mask, n_sigma: float, layout: Layout) -> Mask:
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the samples of each pair of readings: (npairs,).
+
+    apart, values, squares : of differences of the two, of all, and of their squares
+    size : how many samples of each pair
+    """
+
+    apart: Double
+    values: Double
+    squares: Double
+    size: int
+
+    @classmethod
+    def of(cls, samples: Float) -> Totals:
+        """Of one group; samples : (2 npairs, line), DN."""
+        pairs = samples.reshape(-1, PAIR, samples.shape[-1])
+        apart = np.abs(pairs[:, 1] - pairs[:, 0]).sum(axis=1, dtype=np.float64)
+        values = pairs.sum(axis=(1, 2), dtype=np.float64)
+        return cls(apart, values, np.square(pairs, dtype=np.float64).sum(axis=(1, 2)), pairs[0].size)
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(
+            self.apart + other.apart,
+            self.values + other.values,
+            self.squares + other.squares,
+            self.size + other.size,
+        )
+
+    def statistics(self) -> Iterator[Float]:
+        """Mean difference, mean, and standard deviation."""
+        mean = self.values / self.size
+        variance = np.maximum(self.squares / self.size - mean**2, 0)
+        for values in (PAIR * self.apart / self.size, mean, np.sqrt(variance)):
+            yield values.astype(np.float32)
+
+
+def find_bad(totals: Totals, known: Mask, n_sigma: float, layout: Layout) -> Mask:
     """Samples whose two readings, level or noise stand out in one integration, with those known to be bad.
 
-    samples : (ngroups, sample, line), DN
+    totals : of the pairs of all outputs
     Of each pair of readings, over all groups and lines: the mean difference, the mean, and
     the standard deviation. A pair is bad if one of them lies above those of its output's other
     pairs by `n_sigma` of their clipped standard deviations. Pairs known to be bad do not count.
     Source: specification detector1 §3 refpix, IRS2 (1).
     """
     bad = known.copy()
-    within = layout.interleaved[::PAIR]
+    first = (np.arange(OUTPUTS)[:, None] * layout.block + layout.interleaved[::PAIR]).ravel()
+    counts = ~(known[first] | known[first + 1])
     for output in range(OUTPUTS):
-        pairs = [p for p in (output * layout.block + within).tolist() if not known[p : p + PAIR].any()]
-        found = np.array(in_threads([partial(_statistics, samples[:, p : p + PAIR]) for p in pairs]))
-        for values in found.T:
-            mean, _, spread = sigma_clipped_stats(values, sigma=n_sigma)
-            for p in np.flatnonzero(values - mean > n_sigma * spread):
-                bad[pairs[p] : pairs[p] + PAIR] = True
+        pairs = np.flatnonzero(counts & (first // layout.block == output))
+        for values in totals.statistics() if len(pairs) else ():
+            mean, _, spread = sigma_clipped_stats(values[pairs], sigma=n_sigma)
+            for p in first[pairs[values[pairs] - mean > n_sigma * spread]]:
+                bad[p : p + PAIR] = True
     return bad
-
-
-def _statistics(pair: Float) -> tuple[np.float32, ...]:
-    return np.abs(pair[:, 1] - pair[:, 0]).mean(), pair.mean(), pair.std()
 
 
 def replacements(new: Iterable[int], bad: Mask, layout: Layout) -> Iterator[Replacement]:
@@ -108,16 +141,25 @@ def plan(bad: Mask, rows: Iterable[Sequence[int]], layout: Layout) -> list[Repla
     return steps
 
 
-def replace_bad(samples: Float, steps: Iterable[Replacement]) -> None:
-    """Carry out replacements, in place; samples : (ngroups, sample, line), DN."""
+def by_output(steps: Iterable[Replacement], layout: Layout) -> list[list[Replacement]]:
+    """Replacements in each output, their samples counted from its first."""
+    found: list[list[Replacement]] = [[] for _ in range(OUTPUTS)]
     for sample, sources in steps:
-        samples[:, sample] = samples[:, list(sources)].mean(axis=1) if sources else np.float32(0)
+        output, own = divmod(sample, layout.block)
+        found[output].append(Replacement(own, tuple(near - sample + own for near in sources)))
+    return found
 
 
-def subtract_means(samples: Float, bad: Mask, params: RefPixParams, layout: Layout) -> None:
-    """Subtract from each output what the first and last lines show, in place.
+def replace_bad(block: Float, steps: Iterable[Replacement]) -> None:
+    """Carry out replacements, in place; block : (sample, line), DN."""
+    for sample, sources in steps:
+        block[sample] = block[list(sources)].mean(axis=0) if sources else np.float32(0)
 
-    samples : (ngroups, sample, line), DN
+
+def subtract_means(block: Float, bad: Mask, params: RefPixParams, layout: Layout) -> None:
+    """Subtract from an output what its first and last lines show, in place.
+
+    block : (sample, line), DN
     bad : (sample, line), reference pixels that must not be used
     Odd and even columns apart, as in other read-outs; of the reference pixels of a cell the
     first is odd, the second even. An output of which one has no good pixels is left alone.
@@ -126,23 +168,17 @@ def subtract_means(samples: Float, bad: Mask, params: RefPixParams, layout: Layo
     classes = _columns(layout) if params.odd_even_columns else [np.ones(layout.block, bool)]
     edges = (slice(0, BORDER), slice(layout.lines - BORDER, layout.lines))
 
-    def signal(values: Float, unusable: Mask, columns: Mask) -> Mean | None:
+    def signal(columns: Mask) -> Mean | None:
         means = [
-            clipped_mean(values[columns, lines].T[~unusable[columns, lines].T], params.siglimit)
-            for lines in edges
+            clipped_mean(block[columns, lines].T[~bad[columns, lines].T], params.siglimit) for lines in edges
         ]
         there = [mean for mean in means if mean is not None]
         return sum(there[1:], start=there[0]) / len(there) if there else None
 
-    def correct(group: Float) -> None:
-        for first in range(0, layout.samples, layout.block):
-            output = slice(first, first + layout.block)
-            signals = [signal(group[output], bad[output], columns) for columns in classes]
-            if all(each is not None for each in signals):
-                for columns, each in zip(classes, signals, strict=True):
-                    group[output][columns] -= each
-
-    in_threads([partial(correct, group) for group in samples])
+    signals = [signal(columns) for columns in classes]
+    if all(each is not None for each in signals):
+        for columns, each in zip(classes, signals, strict=True):
+            block[columns] -= each
 
 
 def _columns(layout: Layout) -> list[Mask]:
