@@ -50,7 +50,10 @@ def alone(exposure: Any, i: int) -> Any:
     def one(name: str, array: np.ndarray) -> np.ndarray:
         return array[i : i + 1].copy() if has_integrations(exposure, array) else array.copy()
 
-    return changed(exposure, one, **({"first": i} if isinstance(exposure, Ramp) else {}))
+    if not isinstance(exposure, Ramp):
+        return changed(exposure, one)
+    between = exposure.between and exposure.between.part(i * exposure.sci.shape[1])
+    return changed(exposure, one, first=i, between=between)
 
 
 def has_integrations(exposure: Any, array: np.ndarray) -> bool:

@@ -19,12 +19,12 @@ from parts import arrays, first
 from ramps import write_reference
 from random_exposures import (
     CORNER,
-    INTERLEAVED,
     IRS2,
     MIRI,
     NIRSPEC,
     Make,
     guide_stars,
+    interleaved,
     large,
     lit_evenly,
     ramps,
@@ -47,10 +47,8 @@ from random_references import (
     weights,
 )
 
-from calwebbd.stages.exposure import Exposure, Ramp
+from calwebbd.stages.exposure import Ramp
 from calwebbd.stages.flags import JUMP_DET
-from calwebbd.stages.irs2 import is_interleaved
-from calwebbd.stages.readout import SIZE
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Step
 from calwebbd.stages.steps.charge_migration import charge_migration
@@ -121,27 +119,20 @@ class Promise:
         """The reference files, for the exposure's subarray."""
         subarray, random = first(exposure).subarray, np.random.default_rng(7)
         for kind, content in self.references.items():
-            made = content(random, *covered(kind, first(exposure)).sci.shape[-2:])
+            made = content(random, *first(exposure).sci.shape[-2:])
             if isinstance(made, np.ndarray):
                 table = fits.BinTableHDU(made, name="IRS2" if kind == "refpix" else None)
                 fits.HDUList([fits.PrimaryHDU(), table]).writeto(folder / f"{kind}.fits")
             elif kind == "emicorr":
                 asdf.AsdfFile(made).write_to(folder / f"{kind}.fits")
             else:
-                write_reference(folder, kind, covered(kind, first(exposure)), **made)
+                write_reference(folder, kind, first(exposure), **made)
         return References({kind: folder / f"{kind}.fits" for kind in self.references}, subarray)
 
     def apply(self, exposure: Any, references: References) -> dict[str, np.ndarray]:
         """The arrays of what the step makes of the exposure."""
         subarray = first(exposure).subarray
         return arrays(self.step(exposure, references.within(subarray), **self.params))
-
-
-def covered(kind: str, exposure: Exposure) -> Exposure:
-    """What a reference is for: of interleaved exposures some are for the image alone."""
-    if is_interleaved(exposure) and kind in ("saturation", "ipc"):
-        return Exposure(exposure.header, exposure.sci[0, 0, :SIZE])
-    return exposure
 
 
 DETECTOR: dict[str, Any] = {"gain": image(1, 3, bad=0), "readnoise": image(5, 20, bad=0)}
@@ -152,17 +143,17 @@ ALL_LINES = "it needs whole lines"
 ONE_MEDIAN = "differences of all integrations have one median"
 OTHER_KIND = "it makes rates of groups"
 OF_ONE_RATE = frozenset({"rateints.var_poisson", "rateints.err"})  # at which photons come
-READING = "rows are in the order in which they were read"
 SMALL = "guide stars are never long"
 AVERAGED: dict[str, Any] = {"NFRAMES": 4, "TGROUP": 40.0}
 
 
-def interleaved(ramp: Ramp, references: References, params: Any) -> Ramp:
-    """refpix of IRS2, on a small detector."""
-    return correct_interleaved(ramp, references, params, IRS2)
+def on_a_small_detector(ramp: Ramp, references: References, params: Any) -> Ramp:
+    """refpix of IRS2."""
+    assert ramp.between
+    return correct_interleaved(ramp, ramp.between, references, params, IRS2)
 
 
-refpix_irs2 = replace(refpix, function=interleaved, whole=lambda ramp: True)
+refpix_irs2 = replace(refpix, function=on_a_small_detector, whole=lambda ramp: True)
 
 PROMISES: tuple[Promise, ...] = (
     Promise(
@@ -210,12 +201,11 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         saturation,
-        ramps(INTERLEAVED, **NIRSPEC, **CORNER),
+        interleaved,
         "interleaved",
         references={"saturation": image(3e4, 6e4)},
         identity={"references": {"saturation": same(1e6)}},
-        reach=READING,
-        nan=1,
+        reach=1,
     ),
     Promise(
         ipc,
@@ -226,12 +216,11 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         ipc,
-        ramps(INTERLEAVED, **NIRSPEC, **CORNER),
+        interleaved,
         "interleaved",
         references={"ipc": kernel(1.04, -0.01)},
         identity={"references": {"ipc": kernel(1, 0)}},
-        reach=READING,
-        nan=9,  # rows that are neighbours on the detector may have others between them in the array
+        reach=1,
     ),
     Promise(firstframe, ramps(), identity=BY_NUMBER),
     Promise(lastframe, ramps(), identity=BY_NUMBER),
@@ -275,7 +264,7 @@ PROMISES: tuple[Promise, ...] = (
         refpix_irs2,
         with_bad_interleaved_pixels,
         "interleaved",
-        params={"preserve_irs2_refpix": True, "ovr_corr_mitigation_ftr": 1.5},
+        params={"ovr_corr_mitigation_ftr": 1.5},
         references={"refpix": weights(0.01)},
         identity="outputs lose their trend with any weights",
         lone="reference pixels are bad in all integrations",

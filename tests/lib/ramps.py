@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 from astropy.io import fits
 from numba.core.registry import CPUDispatcher
 
+from calwebbd.stages.between import Between
 from calwebbd.stages.exposure import Exposure, Header, Ramp, Subarray
+from calwebbd.stages.irs2 import FULL, Layout, rows_of
 from calwebbd.stages.kernels import Kernel
 from calwebbd.stages.references import References
 
@@ -39,6 +42,28 @@ def make_ramp(sci: Any, zeroframe: Any = None, **keywords: Any) -> Ramp:
         groupdq=np.zeros(sci.shape, np.uint8),
         pixeldq=np.zeros(sci.shape[-2:], np.uint32),
         zeroframe=zeroframe,
+    )
+
+
+def apart(ramp: Ramp, layout: Layout = FULL) -> Ramp:
+    """An interleaved exposure, given with all rows, as it is read: its image, and what is beside it."""
+    image, rows = rows_of(ramp.header, layout)
+    sci, flags = (array.reshape(-1, *array.shape[-2:]) for array in (ramp.sci, ramp.groupdq))
+    between = Between(
+        image,
+        rows,
+        ramp.pixeldq[rows],
+        np.zeros((len(rows), sci.shape[-1]), np.uint8),
+        lambda group, some: sci[group, some],
+        lambda group, some: flags[group, some],
+    )
+    return replace(
+        ramp,
+        sci=ramp.sci.take(image, -2),
+        groupdq=ramp.groupdq.take(image, -2),
+        pixeldq=ramp.pixeldq[image],
+        zeroframe=None if ramp.zeroframe is None else ramp.zeroframe.take(image, -2),
+        between=between,
     )
 
 

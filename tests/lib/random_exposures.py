@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from guide_stars import make_guide_star
 from numpy.random import Generator
-from ramps import make_ramp
+from ramps import apart, make_ramp
 
 from calwebbd.stages.exposure import Image, Ramp
 from calwebbd.stages.irs2 import Layout
@@ -32,7 +32,6 @@ MIRI: dict[str, Any] = {
 }
 NIRSPEC: dict[str, Any] = {"INSTRUME": "NIRSPEC", "DETECTOR": "NRS1", "FASTAXIS": 2, "SLOWAXIS": 1}
 IRS2 = Layout(cells=2, lines=16)
-INTERLEAVED = (2, 4, 3200, 8)
 
 
 def some_flags(random: Generator, shape: tuple[int, ...], kind: Any, fraction: float = 0.1) -> Any:
@@ -136,4 +135,9 @@ def with_bad_interleaved_pixels(random: Generator) -> Ramp:
     """Noise, which is much in two of the interleaved pixels of one integration."""
     sci = random.normal(1000, 10, (2, 3, IRS2.samples, IRS2.lines))
     sci[0, :, IRS2.block + 8 : IRS2.block + 10] *= 20
-    return make_ramp(sci, **{**CLOCK, **NIRSPEC, **CORNER})
+    return apart(make_ramp(sci, **{**CLOCK, **NIRSPEC, **CORNER}), IRS2)
+
+
+def interleaved(random: Generator) -> Ramp:
+    """Of any values, as other ramps."""
+    return apart(ramps((2, 4, IRS2.samples, IRS2.lines), **NIRSPEC, **CORNER)(random), IRS2)

@@ -100,6 +100,9 @@ def test_columns_of_a_table_come_one_by_one_in_native_order(tmp_path: Path) -> N
     columns = dict(Reference("kind", path, Subarray(0, 0, 1, 1)).columns("T"))
     assert {name: column.tolist() for name, column in columns.items()} == {"one": [1, 3], "two": [2.5, 4.5]}
     assert all(column.dtype.isnative for column in columns.values())
+    one = Reference("kind", path, Subarray(0, 0, 1, 1)).column("two", "T")
+    assert one.tolist() == [2.5, 4.5]
+    assert one.dtype.isnative
 
 
 def test_the_same_references_may_be_cut_to_another_subarray(file: Path) -> None:

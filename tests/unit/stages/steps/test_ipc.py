@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from ramps import interpreted, make_ramp, make_stripes, same_for_any_threads, write_reference
+from ramps import apart, interpreted, make_ramp, make_stripes, same_for_any_threads, write_reference
 from scipy.ndimage import convolve as scipy_convolve
 
 from calwebbd.stages.exposure import Subarray
 from calwebbd.stages.kernels.convolution import convolve
 from calwebbd.stages.step import NoParams
-from calwebbd.stages.steps.ipc import Window, deconvolve, deconvolve_rows, ipc, without_reference_pixels
+from calwebbd.stages.steps.ipc import Window, deconvolve, ipc, without_reference_pixels
 from calwebbd.stages.stripes import window
 
 IDENTITY = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
@@ -144,26 +144,16 @@ def test_compiled_and_interpreted_loops_agree(sci: np.ndarray, kernel: np.ndarra
     np.testing.assert_array_equal(planes, other)
 
 
-def test_an_image_among_other_rows_is_convolved_alone() -> None:
-    sci = np.random.default_rng(3).normal(size=(2, 3, 7, 4)).astype(np.float32)
-    rows = np.array([1, 2, 5, 6])
-    image, before = np.take(sci, rows, axis=2), sci.copy()
-    deconvolve(image, KERNEL, everything(image))
-    deconvolve_rows(sci, rows, KERNEL, everything(image))
-    np.testing.assert_array_equal(sci[:, :, rows], image)
-    np.testing.assert_array_equal(np.delete(sci, rows, axis=2), np.delete(before, rows, axis=2))
-
-
-def test_the_step_leaves_interleaved_reference_pixels_alone(tmp_path: Path) -> None:
+def test_the_step_takes_an_interleaved_image_for_the_whole_detector(tmp_path: Path) -> None:
     sci = np.ones((1, 1, 3200, 9), np.float32)
-    ramp = make_ramp(sci, SUBSTRT1=501, SUBSTRT2=1, FASTAXIS=2, SLOWAXIS=1)
+    ramp = apart(make_ramp(sci, SUBSTRT1=501, SUBSTRT2=1, FASTAXIS=2, SLOWAXIS=1))
     references = write_reference(tmp_path, "ipc", ramp, sci=np.full((3, 3), 1 / 4))
-    image = ipc.function(ramp, references, NoParams()).sci[0, 0]
-    assert (image[:640] == 1).all()
-    assert (image[640 + 28 : 640 + 32] == 1).all()
-    assert image[640 + 27, 4] == image[640 + 32, 4] == 9 / 4
-    assert image[640 + 3, 4] == image[3199, 4] == 1  # at the edge of the detector
-    assert image[640 + 4, 4] == 6 / 4
+    image = ipc.function(ramp, references.within(window(ramp)), NoParams()).sci[0, 0]
+    assert image[27, 4] == image[28, 4] == 9 / 4
+    assert image[3, 4] == image[2047, 4] == 1  # at the edge of the detector
+    assert image[4, 4] == 6 / 4
+    assert ramp.between is not None
+    assert (ramp.between.sci(0) == 1).all()
 
 
 def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
-from ramps import make_ramp, same_for_any_threads
+from ramps import apart, make_ramp
 
 from calwebbd.stages.errors import ReferenceMissing
 from calwebbd.stages.exposure import Ramp, Subarray
 from calwebbd.stages.flags import BAD_REF_PIXEL, DO_NOT_USE, SATURATED
-from calwebbd.stages.irs2 import FULL, Layout
+from calwebbd.stages.irs2 import FULL, OUTPUTS, Layout
 from calwebbd.stages.references import References
 from calwebbd.stages.steps.refpix import refpix
 from calwebbd.stages.steps.refpix.amplifiers import RefPixParams
 from calwebbd.stages.steps.refpix.correlated import (
     Correction,
     Spectrum,
+    Weights,
     fill_gaps,
     of_real,
     pass_band,
@@ -25,6 +26,8 @@ from calwebbd.stages.steps.refpix.correlated import (
 )
 from calwebbd.stages.steps.refpix.interleaved import (
     Replacement,
+    Totals,
+    by_output,
     find_bad,
     flagged_samples,
     listed_bad,
@@ -51,11 +54,18 @@ def complex_noise(seed: int, layout: Layout = SMALL) -> np.ndarray:
     return np.asarray(noise(4, n, seed=seed) + 1j * noise(4, n, seed=seed + 1))
 
 
-def correction(alpha: Any, beta: Any, layout: Layout = SMALL, **options: bool) -> Correction:
-    """One whose weights are given at all frequencies, or are the same at all."""
-    n = layout.slots * layout.lines
+def correct(
+    samples: np.ndarray, alpha: Any, beta: Any, layout: Layout = SMALL, *, keep: bool = False
+) -> None:
+    """All groups, (ngroups, sample, line), in place, by weights of all frequencies, or the same for all."""
+    n, correction = layout.slots * layout.lines, Correction(layout, keep=keep)
     halves = [[of_real(a, layout) for a in np.broadcast_to(w, (4, n)).astype(complex)] for w in (alpha, beta)]
-    return Correction(layout, *halves, **options)
+    blocks = samples.reshape(len(samples), OUTPUTS, layout.block, layout.lines)
+    means = blocks.mean(axis=0, dtype=float)
+    for group in blocks:
+        reference = correction.reference(group[0], means[0])
+        for output, weights in enumerate(map(Weights, *halves), start=1):
+            correction.correct(output, group[output], means[output], weights, reference.copy())
 
 
 def of_clock(times: np.ndarray, layout: Layout) -> np.ndarray:
@@ -173,7 +183,7 @@ def test_gaps_and_zeros_are_interpolated_through_the_ends_of_lines() -> None:
 def test_it_is_what_the_specification_defines(seed: int) -> None:
     samples, alpha, beta = 100 * noise(3, SMALL.samples, SMALL.lines, seed=seed), *map(complex_noise, (1, 3))
     expected = by_definition(samples, alpha, beta, SMALL)
-    correction(alpha, beta).correct(samples)
+    correct(samples, alpha, beta)
     assert samples.dtype == np.float32
     np.testing.assert_allclose(samples[:, SMALL.pixels], expected, rtol=1e-5, atol=1e-3)
 
@@ -181,7 +191,7 @@ def test_it_is_what_the_specification_defines(seed: int) -> None:
 def test_noise_that_all_outputs_have_in_common_vanishes_by_the_reference_output() -> None:
     common = np.stack([of_clock(noise(N, seed=n), SMALL) for n in range(4)])
     samples = common.astype(np.float32)
-    correction(1, 0).correct(samples)
+    correct(samples, 1, 0)
     means = common.mean(axis=0)[SMALL.pixels]
     np.testing.assert_allclose(samples[:, SMALL.pixels], np.broadcast_to(means, (4, *means.shape)), atol=1e-4)
 
@@ -196,7 +206,7 @@ def test_slow_noise_of_one_output_vanishes_by_its_interleaved_pixels() -> None:
     output = slice(2 * LONG.block, 3 * LONG.block)
     wave = 10 * np.sin(2 * np.pi * 5 * time / n)
     samples[0, output] = of_clock(wave, LONG)[output]
-    correction(0, beta, LONG).correct(samples)
+    correct(samples, 0, beta, LONG)
     left = (samples[0] - samples[1])[output][LONG.normal]
     assert left.std() < 0.15 * wave.std()
 
@@ -205,39 +215,39 @@ def test_reference_pixels_without_noise_change_nothing() -> None:
     samples = np.full((3, SMALL.samples, SMALL.lines), 5, np.float32)
     samples[:, SMALL.pixels, 4:12] = noise(3, len(SMALL.pixels), 8)
     before = samples.copy()
-    correction(*map(complex_noise, (1, 3))).correct(samples)
-    np.testing.assert_allclose(samples, before, atol=1e-6)
+    correct(samples, *map(complex_noise, (1, 3)))
+    image = SMALL.pixels
+    np.testing.assert_allclose(samples[:, image], before[:, image], atol=1e-6)
 
 
 def test_kept_reference_pixels_are_corrected_and_lose_their_mean() -> None:
     common = np.stack([of_clock(noise(N, seed=n), SMALL) for n in range(3)]).astype(np.float32)
     common += np.float32(50)
     samples, image = common.copy(), common.copy()
-    correction(1, 0, keep=True).correct(samples)
-    correction(1, 0).correct(image)
+    correct(samples, 1, 0, keep=True)
+    correct(image, 1, 0)
     np.testing.assert_array_equal(samples[:, SMALL.pixels], image[:, SMALL.pixels])
     others = SMALL.block * np.arange(1, 5)[:, None] + SMALL.interleaved
     assert np.abs(samples[:, others.ravel()]).max() < 10
     assert (samples[:, : SMALL.block] > 40).all()
 
 
-def test_integrations_are_independent_and_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    cube, weights = noise(2, 5, SMALL.samples, SMALL.lines), [complex_noise(1), complex_noise(3)]
-
-    def work() -> tuple[np.ndarray]:
-        copy = cube.copy()
-        for samples in copy:
-            correction(*weights).correct(samples)
-        return (copy,)
-
-    same_for_any_threads(monkeypatch, work)
-    alone = cube[1].copy()
-    correction(*weights).correct(alone)
-    np.testing.assert_array_equal(work()[0][1], alone)
-
-
 def quiet(layout: Layout = LONG) -> np.ndarray:
     return noise(3, layout.samples, layout.lines)
+
+
+def found_bad(samples: np.ndarray, known: np.ndarray, n_sigma: float) -> np.ndarray:
+    within = np.arange(OUTPUTS)[:, None] * LONG.block + LONG.interleaved
+    each = [Totals.of(group[within.ravel()]) for group in samples]
+    return find_bad(sum(each[1:], start=each[0]), known, n_sigma, LONG)
+
+
+def test_sums_of_groups_give_the_statistics_of_all_samples() -> None:
+    samples = 100 + noise(3, 4, 50)
+    total = Totals.of(samples[0]) + Totals.of(samples[1]) + Totals.of(samples[2])
+    for k, pair in enumerate((samples[:, :2], samples[:, 2:])):
+        expected = np.abs(pair[:, 1] - pair[:, 0]).mean(), pair.mean(), pair.std()
+        np.testing.assert_allclose([values[k] for values in total.statistics()], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("change", [3.0, 40.0])
@@ -246,9 +256,9 @@ def test_pairs_that_stand_out_are_bad_in_both_readings(change: float) -> None:
     first = LONG.block + 30  # the second pair of a cell
     samples[1, first, :] += np.float32(change)
     known = np.zeros(LONG.samples, bool)
-    bad = find_bad(samples, known, 3, LONG)
+    bad = found_bad(samples, known, 3)
     assert np.flatnonzero(bad).tolist() == [first, first + 1]
-    assert not find_bad(samples, known, 1000, LONG).any()
+    assert not found_bad(samples, known, 1000).any()
 
 
 def test_known_bad_samples_stay_bad_and_do_not_count() -> None:
@@ -256,13 +266,13 @@ def test_known_bad_samples_stay_bad_and_do_not_count() -> None:
     known = np.zeros(LONG.samples, bool)
     known[[8, 5]] = True
     samples[:, 8] = 1e6
-    assert np.flatnonzero(find_bad(samples, known, 3, LONG)).tolist() == [5, 8]
+    assert np.flatnonzero(found_bad(samples, known, 3)).tolist() == [5, 8]
 
 
 def test_low_or_quiet_pairs_are_not_bad() -> None:
     samples = quiet()
     samples[:, 8:10] = -100
-    assert not find_bad(samples, np.zeros(LONG.samples, bool), 3, LONG).any()
+    assert not found_bad(samples, np.zeros(LONG.samples, bool), 3).any()
 
 
 def test_samples_are_flagged_by_any_of_their_lines() -> None:
@@ -312,12 +322,23 @@ def test_what_was_found_bad_is_not_replaced_again_by_the_list() -> None:
     ]
 
 
-def test_replacements_are_means_or_zero_in_all_groups_and_lines() -> None:
-    samples = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
-    expected = samples.copy()
-    expected[:, 1], expected[:, 3] = (samples[:, 0] + samples[:, 2]) / 2, 0
-    replace_bad(samples, [Replacement(1, (0, 2)), Replacement(3, ())])
-    np.testing.assert_array_equal(samples, expected)
+def test_replacements_are_means_or_zero_in_all_lines() -> None:
+    block = np.arange(12, dtype=np.float32).reshape(4, 3)
+    expected = block.copy()
+    expected[1], expected[3] = (block[0] + block[2]) / 2, 0
+    replace_bad(block, [Replacement(1, (0, 2)), Replacement(3, ())])
+    np.testing.assert_array_equal(block, expected)
+
+
+def test_replacements_are_sorted_by_outputs_and_keep_their_order() -> None:
+    first, second = LONG.block, 2 * LONG.block
+    steps = [
+        Replacement(second + 9, (second + 29,)),
+        Replacement(first + 28, ()),
+        Replacement(second + 8, ()),
+    ]
+    found = by_output(steps, LONG)
+    assert found == [[], [Replacement(28, ())], [Replacement(9, (29,)), Replacement(8, ())], [], []]
 
 
 def offsets() -> np.ndarray:
@@ -330,30 +351,36 @@ def offsets() -> np.ndarray:
     return np.repeat(level[:, None], SMALL.lines, axis=1).astype(np.float32)
 
 
+def subtract_all_means(samples: np.ndarray, bad: np.ndarray, **params: bool) -> None:
+    for first in range(0, SMALL.samples, SMALL.block):
+        output = slice(first, first + SMALL.block)
+        subtract_means(samples[output], bad[output], RefPixParams(**params), SMALL)
+
+
 def test_offsets_of_outputs_and_of_odd_and_even_columns_vanish() -> None:
-    samples, bad = offsets()[None], np.zeros((SMALL.samples, SMALL.lines), bool)
-    samples[0, 5, 8] += 3
-    subtract_means(samples, bad, RefPixParams(), SMALL)
-    assert samples[0, 5, 8] == 3
+    samples, bad = offsets(), np.zeros((SMALL.samples, SMALL.lines), bool)
+    samples[5, 8] += 3
+    subtract_all_means(samples, bad)
+    assert samples[5, 8] == 3
     assert np.abs(samples).sum() == 3
 
 
 def test_outputs_lose_their_mean_where_odd_and_even_are_alike() -> None:
-    samples, bad = offsets()[None], np.zeros((SMALL.samples, SMALL.lines), bool)
-    subtract_means(samples, bad, RefPixParams(odd_even_columns=False), SMALL)
+    samples, bad = offsets(), np.zeros((SMALL.samples, SMALL.lines), bool)
+    subtract_all_means(samples, bad, odd_even_columns=False)
     assert set(np.unique(samples)) == {-0.5, 0.5}
 
 
 def test_one_edge_serves_for_the_other_and_an_output_without_either_is_left_alone() -> None:
-    samples, bad = offsets()[None], np.zeros((SMALL.samples, SMALL.lines), bool)
-    samples[0, :, :4], bad[:, :4] = 99, True
+    samples, bad = offsets(), np.zeros((SMALL.samples, SMALL.lines), bool)
+    samples[:, :4], bad[:, :4] = 99, True
     bad[: SMALL.block : 2, -4:] = bad[8:12, -4:] = bad[28:32, -4:] = True
     bad[[8, 9, 28, 29], -4:] = True
     bad[[0, 2, 4, 6], -4:] = True
     before = samples.copy()
-    subtract_means(samples, bad, RefPixParams(), SMALL)
-    np.testing.assert_array_equal(samples[0, : SMALL.block], before[0, : SMALL.block])
-    assert not samples[0, SMALL.block :, 4:].any()
+    subtract_all_means(samples, bad)
+    np.testing.assert_array_equal(samples[: SMALL.block], before[: SMALL.block])
+    assert not samples[SMALL.block :, 4:].any()
 
 
 def write_weights(folder: Path, alpha: np.ndarray, beta: np.ndarray, rows: Any = ()) -> References:
@@ -372,20 +399,29 @@ def write_weights(folder: Path, alpha: np.ndarray, beta: np.ndarray, rows: Any =
     return References({"refpix": path}, Subarray(0, 0, 2048, 3200))
 
 
-def exposure(keywords: dict[str, Any], layout: Layout = SMALL) -> Ramp:
+def exposure(keywords: dict[str, Any], layout: Layout = SMALL, flagged: int = 0) -> Ramp:
+    """Noise, with a pair that stands out in one integration; flagged : a sample with BAD_REF_PIXEL."""
     sci = noise(2, 3, layout.samples, layout.lines, seed=5)
     sci[0, :, layout.block + 8] += 100
     groupdq = np.zeros(sci.shape, np.uint8)
     groupdq[1, 2, layout.block + 12, 3] = SATURATED
-    backwards = keywords["FASTAXIS"] < 0
-    ramp = make_ramp(sci[..., ::-1, ::-1] if backwards else sci, **keywords)
-    ramp.groupdq[:] = groupdq[..., ::-1, ::-1] if backwards else groupdq
-    return ramp
+    pixeldq = np.zeros(sci.shape[-2:], np.uint32)
+    pixeldq[flagged, 0] = BAD_REF_PIXEL if flagged else 0
+    turn = (slice(None, None, -1 if keywords["FASTAXIS"] < 0 else 1),) * 2
+    ramp = make_ramp(sci[(..., *turn)], **keywords)
+    ramp.groupdq[:], ramp.pixeldq[:] = groupdq[(..., *turn)], pixeldq[turn]
+    return apart(ramp, layout)
 
 
-def test_the_exposure_shrinks_to_its_image_with_its_flags(tmp_path: Path) -> None:
+def corrected(ramp: Ramp, references: References, layout: Layout = SMALL, **params: Any) -> Ramp:
+    assert ramp.between
+    return correct_interleaved(ramp, ramp.between, references, RefPixParams(**params), layout)
+
+
+def test_the_image_is_all_that_is_left_with_its_flags(tmp_path: Path) -> None:
     references = write_weights(tmp_path, complex_noise(1), complex_noise(3), [(2, 1, 1)])
-    ramp = correct_interleaved(exposure(NRS1), references, RefPixParams(), SMALL)
+    ramp = corrected(exposure(NRS1), references)
+    assert ramp.between is None
     assert ramp.sci.shape == ramp.groupdq.shape == (2, 3, 128, 16)
     assert ramp.pixeldq.shape == (128, 16)
     assert ramp.groupdq[1, 2, 8, 3] == SATURATED
@@ -395,36 +431,57 @@ def test_the_exposure_shrinks_to_its_image_with_its_flags(tmp_path: Path) -> Non
 
 def test_both_detectors_are_treated_alike(tmp_path: Path) -> None:
     references = write_weights(tmp_path, complex_noise(1), complex_noise(3), [(2, 1, 1)])
-    params = RefPixParams(irs2_mean_subtraction=True)
-    one = correct_interleaved(exposure(NRS1), references, params, SMALL)
-    two = correct_interleaved(exposure(NRS2), references, params, SMALL)
+    one, two = (
+        corrected(
+            exposure(keywords, flagged=2 * SMALL.block + 30),
+            references,
+            irs2_mean_subtraction=True,
+            preserve_irs2_refpix=True,
+        )
+        for keywords in (NRS1, NRS2)
+    )
     np.testing.assert_allclose(two.sci[..., ::-1, ::-1], one.sci, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(two.groupdq[..., ::-1, ::-1], one.groupdq)
+    assert one.between
+    assert two.between
+    np.testing.assert_allclose(two.between.sci(4)[::-1, ::-1], one.between.sci(4), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(two.between.pixeldq[::-1, ::-1], one.between.pixeldq)
+
+
+def test_it_is_done_to_all_outputs_of_all_integrations(tmp_path: Path) -> None:
+    alpha, beta = complex_noise(1), complex_noise(3)
+    references, keep = write_weights(tmp_path, alpha, beta), {"ovr_corr_mitigation_ftr": 1000.0}
+    samples = noise(2, 3, SMALL.samples, SMALL.lines, seed=5)
+    ramp = corrected(apart(make_ramp(samples, **NRS1), SMALL), references, **keep)
+    kept = corrected(apart(make_ramp(samples, **NRS1), SMALL), references, preserve_irs2_refpix=True, **keep)
+    assert kept.between
+    for n, integration in enumerate(samples):
+        alone = integration.copy()
+        correct(alone, alpha, beta)
+        np.testing.assert_allclose(ramp.sci[n], alone[:, SMALL.pixels], rtol=1e-5, atol=1e-5)
+        correct(integration, alpha, beta, keep=True)
+        beside = [kept.between.sci(3 * n + group) for group in range(3)]
+        np.testing.assert_allclose(beside, integration[:, kept.between.rows], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(kept.sci, ramp.sci)
 
 
 def test_bad_samples_of_one_integration_are_flagged_and_replaced_in_all(tmp_path: Path) -> None:
-    references = write_weights(
-        tmp_path, np.zeros((4, LONG.slots * LONG.lines)), np.zeros((4, LONG.slots * LONG.lines))
-    )
-    params = RefPixParams(preserve_irs2_refpix=True)
-    before = exposure(NRS1, LONG)
-    before.pixeldq[LONG.block + 12, 0] = BAD_REF_PIXEL
-    after = correct_interleaved(exposure(NRS1, LONG), references, params, LONG)
-    pair = slice(LONG.block + 8, LONG.block + 10)
-    assert after.sci.shape == before.sci.shape
-    assert (after.pixeldq[pair] == BAD_REF_PIXEL | DO_NOT_USE).all()
-    assert after.pixeldq.any(axis=1).sum() == 2
-    assert np.abs(after.sci[:, :, pair]).max() < 10
-    np.testing.assert_array_equal(after.groupdq, before.groupdq)
+    nothing = np.zeros((4, LONG.slots * LONG.lines))
+    references = write_weights(tmp_path, nothing, nothing)
+    known = 3 * LONG.block + 12  # a pixel of the image, which has been flagged
+    ramp = corrected(exposure(NRS1, LONG, known), references, LONG, preserve_irs2_refpix=True)
+    assert ramp.between
+    pair = np.searchsorted(ramp.between.rows, [LONG.block + 8, LONG.block + 9])
+    assert np.flatnonzero(ramp.between.pixeldq.any(axis=1)).tolist() == pair.tolist()
+    assert (ramp.between.pixeldq[pair] == BAD_REF_PIXEL | DO_NOT_USE).all()
+    here = np.searchsorted(ramp.between.image, known)
+    assert (ramp.pixeldq[here] == BAD_REF_PIXEL | DO_NOT_USE).all()
+    assert max(np.abs(ramp.between.sci(group)[pair]).max() for group in range(6)) < 10
 
 
 def test_a_reference_that_is_absent_or_too_short_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ReferenceMissing, match="there is no refpix reference for NRSIRS2RAPID"):
-        refpix.function(
-            make_ramp(np.zeros((1, 1, 3200, 1)), **NRS1),
-            References({}, Subarray(0, 0, 1, 3200)),
-            RefPixParams(),
-        )
+        refpix.function(exposure(NRS1), References({}, Subarray(0, 0, 1, 3200)), RefPixParams())
     references = write_weights(tmp_path, complex_noise(1), complex_noise(3))
     with pytest.raises(ReferenceMissing, match=rf"refpix.fits has {2 * N} weights, not"):
-        correct_interleaved(exposure(NRS1, LONG), references, RefPixParams(), LONG)
+        corrected(exposure(NRS1, LONG), references, LONG)

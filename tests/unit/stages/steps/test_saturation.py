@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from ramps import interpreted, make_ramp, same_for_any_threads, write_reference
+from ramps import apart, interpreted, make_ramp, same_for_any_threads, write_reference
 
 from calwebbd.stages.flags import AD_FLOOR, DO_NOT_USE, NO_SAT_CHECK, SATURATED
 from calwebbd.stages.kernels.crossing import first_crossings, flag_from_first
@@ -15,12 +15,12 @@ from calwebbd.stages.steps.saturation import (
     blank_zero_frame,
     flag_crossings,
     flag_partial,
-    flag_rows,
     flag_second_group,
-    flag_second_group_of_rows,
+    saturate_second_group,
     saturation,
     usable_thresholds,
 )
+from calwebbd.stages.stripes import window
 
 FLOOR = AD_FLOOR | DO_NOT_USE
 LIMIT = 100.0
@@ -75,31 +75,16 @@ def test_groups_saturated_on_input_count_and_grow() -> None:
     assert groupdq[:, 0].tolist() == [[0, 0, 0], [2, 2, 0]]
 
 
-@given(st.integers(0, 2), st.integers(0, 2**16))
-def test_an_image_among_other_rows_is_flagged_as_by_itself(grow: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    sci = rng.uniform(-20, 110, (4, 90, 5)).astype(np.float32)
-    rows = np.delete(np.arange(90), np.s_[8:90:20])
-    groupdq = rng.choice(np.array([0, 1, 64], np.uint8), sci.shape)
-    image, before = np.take(groupdq, rows, axis=1), groupdq.copy()
-    threshold = rng.uniform(90, 130, (len(rows), 5)).astype(np.float32)
-    flag_crossings(np.take(sci, rows, axis=1), image, threshold, grow)
-    flag_rows(sci, groupdq, rows, threshold, grow)
-    np.testing.assert_array_equal(groupdq[:, rows], image)
-    np.testing.assert_array_equal(np.delete(groupdq, rows, axis=1), np.delete(before, rows, axis=1))
-
-
-def test_a_sudden_rise_among_other_rows_is_saturated_with_its_neighbours() -> None:
-    sci = np.zeros((3, 6, 4), np.float32)
-    sci[:, 4, 1] = 10, 60, 120  # rises by more than (100 - 10) / 4 in the second group
+def test_a_sudden_rise_of_an_interleaved_exposure_is_saturated_with_its_neighbours() -> None:
+    sci = np.zeros((3, 4, 4), np.float32)
+    sci[:, 2, 1] = 10, 60, 120  # rises by more than (100 - 10) / 4 in the second group
     sci[:, 0, 3] = 10, 12, 120  # does not
-    sci[:, 2, 3] = 10, 60, 120  # is no pixel of the image
     groupdq = np.zeros(sci.shape, np.uint8)
-    rows, limit = np.array([0, 1, 4, 5]), np.full((4, 4), LIMIT, np.float32)
-    flag_second_group_of_rows(sci, groupdq, rows, limit, np.zeros_like(limit), 4, 1)
+    limit = np.full((4, 4), LIMIT, np.float32)
+    saturate_second_group(sci, groupdq, limit, np.zeros_like(limit), 4, 1)
     assert not groupdq[[0, 2]].any()
-    expected = np.zeros((6, 4), np.uint8)
-    expected[[1, 4, 5], :3] = SATURATED
+    expected = np.zeros((4, 4), np.uint8)
+    expected[1:, :3] = SATURATED
     np.testing.assert_array_equal(groupdq[1], expected)
 
 
@@ -108,27 +93,26 @@ def test_the_pedestal_does_not_grow_with_the_rate_of_the_first_group(bias: float
     sci, limit = ramp_of(22, 60, 120), np.full((1, 1), LIMIT, np.float32)
     groupdq = np.zeros(sci.shape, np.uint8)
     pedestal = np.full_like(limit, bias)  # 22 / 2.5 * 12 is above the threshold, 7 / 2.5 * 12 + 15 below it
-    flag_second_group_of_rows(sci, groupdq, np.array([0]), limit, pedestal, 4, 0)
+    saturate_second_group(sci, groupdq, limit, pedestal, 4, 0)
     assert groupdq[1, 0, 0] == flag
 
 
-def test_the_step_flags_the_image_of_an_interleaved_exposure(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("dq", "rows"), [(0, [8, 9, 10]), (NO_SAT_CHECK, [])])
+def test_the_step_flags_the_image_of_an_interleaved_exposure(
+    dq: int, rows: list[int], tmp_path: Path
+) -> None:
     sci = np.full((1, 3, 3200, 2), 10, np.float32)
-    sci[0, 1, [0, 640 + 8, 640 + 12], 0] = LIMIT
-    ramp = make_ramp(sci, SUBSTRT1=1, SUBSTRT2=1, FASTAXIS=2, SLOWAXIS=1, NFRAMES=4)
-    image = make_ramp(np.zeros((1, 1, 2048, 2)), SUBSTRT1=1, SUBSTRT2=1)
-    dq = np.zeros((2048, 2), np.uint32)
-    dq[8, 0] = NO_SAT_CHECK
-    references = write_reference(tmp_path, "saturation", image, sci=np.full((2048, 2), LIMIT), dq=dq)
-    ramp = saturation.function(ramp, references.within(ramp.subarray), SaturationParams())
-    assert ramp.pixeldq[640 + 12, 0] == NO_SAT_CHECK
-    assert ramp.pixeldq.astype(bool).sum() == 1
-    assert not ramp.groupdq.any()
-    sci[0, 1, 640 + 13, 0] = LIMIT
-    ramp = make_ramp(sci, SUBSTRT1=1, SUBSTRT2=1, FASTAXIS=2, SLOWAXIS=1, NFRAMES=4)
-    ramp = saturation.function(ramp, references.within(ramp.subarray), SaturationParams())
-    assert np.flatnonzero(ramp.groupdq[0, 1, :, 1]).tolist() == [640 + 12, 640 + 13, 640 + 14]
+    sci[0, 1, [0, 640 + 8, 640 + 13], 0] = LIMIT  # of which the last is of the image
+    ramp = apart(make_ramp(sci, SUBSTRT1=1, SUBSTRT2=1, FASTAXIS=2, SLOWAXIS=1, NFRAMES=4))
+    checks = np.zeros((2048, 2), np.uint32)
+    checks[9, 0] = dq
+    references = write_reference(tmp_path, "saturation", ramp, sci=np.full((2048, 2), LIMIT), dq=checks)
+    ramp = saturation.function(ramp, references.within(window(ramp)), SaturationParams())
+    assert np.flatnonzero(ramp.groupdq[0, 1, :, 1]).tolist() == rows
     assert not ramp.groupdq[0, 0].any()
+    np.testing.assert_array_equal(ramp.pixeldq, checks)
+    assert ramp.between is not None
+    assert not ramp.between.groupdq(1).any()
 
 
 def test_unknown_thresholds_are_out_of_reach_and_say_so() -> None:
