@@ -25,7 +25,7 @@ IMAGE = 120  #: bytes of a pixel in stage 2, its rectified image among them
 MEMBER = 60  #: bytes of a pixel of one of the images that stage 3 combines
 #: bytes on disk of a pixel of what a stage makes, beside scratch: rate; cal and i2d; crf and mosaic
 WRITTEN = {1: 24, 2: 80, 3: 100}
-IRS2_ROWS = 3200  #: of raw frames, of which headers count 2048
+IRS2_GROUP, IRS2_MEANS = 6 * MB, 50 * MB  #: on disk while IRS2 is corrected: of each group; of them all
 ARENA_MAX = -8  # malloc.h: M_ARENA_MAX
 
 
@@ -49,10 +49,15 @@ def disk_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _written(header: Mapping[str, Any]) -> int:
-    """Rates, of each integration too where there are several; and the ramp, where it is on disk."""
-    nints, pixels = integrations(header), _pixels(header)
-    ramp = nints * pixels * (integer(header, "NGROUPS") or 1) * SAMPLE
+    """Rates, of each integration too where there are several; and the ramp, where it is on disk.
+
+    What is on disk of interleaved exposures (IRS2) is so of one integration after the other.
+    """
+    nints, pixels, ngroups = integrations(header), _pixels(header), integer(header, "NGROUPS") or 1
+    ramp = nints * pixels * ngroups * SAMPLE
     stored = ramp if nints > 1 and ramp > IN_MEMORY else 0
+    if "IRS2" in text(header, "READPATT").upper():
+        stored += ngroups * IRS2_GROUP + IRS2_MEANS
     return WRITTEN[1] * pixels * (1 + (nints if nints > 1 else 0)) + stored
 
 
@@ -80,8 +85,7 @@ def integrations(header: Mapping[str, Any]) -> int:
 
 def _pixels(header: Mapping[str, Any]) -> int:
     columns, rows = (integer(header, keyword) or 2048 for keyword in ("SUBSIZE1", "SUBSIZE2"))
-    interleaved = rows == 2048 and "IRS2" in text(header, "READPATT").upper()
-    return columns * (IRS2_ROWS if interleaved else rows)
+    return columns * rows
 
 
 def budget() -> int:
