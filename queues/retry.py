@@ -94,8 +94,8 @@ def after(
             wait = POLICIES[failure].delay_s * (1.0 + 0.25 * jitter)
             rung += 1
             mem_mb = min(mem_mb * 3 // 2 + 1, budget_mb) if rung == 1 else budget_mb
-    if failure is Failure.TIMEOUT and wait is not None:
-        stretch = 2 * job.stretch
-    elif failure is Failure.TIMEOUT:
-        reason += f", {job.stretch} times the usual" if job.stretch > 1 else ""
+    if failure is Failure.TIMEOUT:
+        if stretch > 1:
+            wait, reason = None, f"{reason}, {stretch} times the usual"
+        stretch = 2
     return Next(wait, reason, tries, mem_mb, rung, stretch)

@@ -19,7 +19,8 @@ def audit(night: Night, quiet: Path, sky: Observatory) -> Iterator[tuple[str, st
     """
     yield from _products(night.output, quiet)
     yield from _quarantine(night, sky)
-    yield from _records(night)
+    yield from _sidecars(night.output)
+    yield from _records(night, sky)
     told = night.command("audit", "--disk", "--json")
     for example in json.loads(told.stdout)["examples"] if told.stdout else ():
         yield Path(example["path"]).name, f"calwebbd audit: {example['what']}"
@@ -48,6 +49,14 @@ def _content(folder: Path) -> dict[str, str]:
     }
 
 
+def _sidecars(output: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(output.glob(f"*{SIDECAR}")):
+        told = json.loads(path.read_text())["product"]
+        product = output / told["name"]
+        if not product.exists() or hashlib.sha256(product.read_bytes()).hexdigest() != told["sha256"]:
+            yield path.name, "tells of another product"
+
+
 def _quarantine(night: Night, sky: Observatory) -> Iterator[tuple[str, str]]:
     held = {Path(path).name: reason for path, reason in night.ask("SELECT path, reason FROM quarantine")}
     for name in sorted(held.keys() | sky.invalid.keys()):
@@ -62,15 +71,18 @@ def _quarantine(night: Night, sky: Observatory) -> Iterator[tuple[str, str]]:
         yield name, "is not catalogued"
 
 
-def _records(night: Night) -> Iterator[tuple[str, str]]:
+def _records(night: Night, sky: Observatory) -> Iterator[tuple[str, str]]:
     if night.ask("PRAGMA integrity_check") != [("ok",)]:
         yield "", "the database is corrupt"
-    spoilt = "copy: is out of focus"  # a dead letter, as it must be
+    dead = dict(sky.dead)
     for subject, state, reason in night.ask(
         "SELECT subject, state, reason FROM job WHERE state NOT IN ('done', 'superseded')"
     ):
-        if (state, reason) != ("dead", spoilt):
-            yield subject.partition(":")[2], f"{subject.partition(':')[0]} is {state}: {reason}"
+        pipeline, _, name = subject.partition(":")
+        if state != "dead" or dead.pop(name, "\n") not in reason:
+            yield name, f"{pipeline} is {state}: {reason}"
+    for name, reason in dead.items():
+        yield name, f"is no dead letter though {reason}"
     twice = "SELECT path, count(*) FROM generated GROUP BY path, entity HAVING count(*) > 1"
     for path, times in night.ask(twice):
         if not path.endswith(SIDECAR):
@@ -82,5 +94,7 @@ def _records(night: Night) -> Iterator[tuple[str, str]]:
 
 def by_cause(findings: list[tuple[str, str]], sky: Observatory) -> Counter[str]:
     """How many, by the fault under which the observation was made; of the others, under no name."""
-    prefix = len("jw01234001")
-    return Counter(sky.cause.get(name.replace("-o", "")[:prefix], "") for name, _ in findings)
+    prefix, causes = len("jw01234001"), set(sky.cause.values())
+    return Counter(
+        name if name in causes else sky.cause.get(name.replace("-o", "")[:prefix], "") for name, _ in findings
+    )

@@ -1,5 +1,6 @@
 """What befalls a service, one function each: it acts, and undoes what it did; it checks nothing."""
 
+import itertools
 import os
 import random
 import shutil
@@ -18,14 +19,20 @@ from night import Night
 from observatory import Observatory, rename, write
 
 HOUR = 3600.0
-MOST_KILLINGS = 2  #: of one job in a row: the third is taken for its own fault
+MOST_KILLINGS = 2  #: of one job: a third in a row is taken for its own fault
 DISK_MB = 64  #: of the products
 STATE_MB = 800  #: of the database, which holds very many files
 
 
+class Missed(Exception):
+    """There was nothing to befall, just now."""
+
+
 @dataclass
 class Scene:
-    """crds : the server that the service asks; flood : files at once; killed : how often, by job"""
+    """crds : the server that the service asks; flood : files at once; killed : how often, by job
+    wrong : by the fault's name, what must not be
+    """
 
     night: Night
     sky: Observatory
@@ -33,7 +40,11 @@ class Scene:
     crds: CrdsServer
     flood: int
     killed: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[str] = field(default_factory=Counter)
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+    lies: Iterator[tuple[str, Faults]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lies = itertools.cycle(self.moments.sample(MISCHIEF, len(MISCHIEF)))
 
     def wait(self, shortest: float, longest: float) -> None:
         time.sleep(self.moments.uniform(shortest, longest))
@@ -44,8 +55,10 @@ def kill_service(scene: Scene) -> None:
     scene.night.keep()
     scene.sky.observe("service killed")
     scene.wait(0.05, 3.0)
-    scene.night.kill()
+    alive = scene.night.kill()
     scene.night.start()
+    if not alive:
+        raise Missed
 
 
 def kill_worker(scene: Scene) -> None:
@@ -54,12 +67,10 @@ def kill_worker(scene: Scene) -> None:
     scene.wait(0.0, 0.05)
     victims = _victims(scene)
     if not victims:
-        scene.skipped["worker killed"] += 1
-        return
+        raise Missed
     pid = scene.moments.choice(sorted(victims))
     scene.killed[victims[pid]] += 1
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    _kill(pid)
 
 
 def kill_fork_server(scene: Scene) -> None:
@@ -68,11 +79,16 @@ def kill_fork_server(scene: Scene) -> None:
     scene.night.until(scene.night.workers, 30.0)
     victims, pid = scene.night.workers(), scene.night.fork_server()
     if pid is None or any(scene.killed[job] >= MOST_KILLINGS for job in victims.values()):
-        scene.skipped["fork server killed"] += 1
-        return
+        raise Missed
     scene.killed.update(victims.values())
-    with suppress(ProcessLookupError):
+    _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    try:
         os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        raise Missed from None
 
 
 def _victims(scene: Scene) -> dict[int, str]:
@@ -95,7 +111,7 @@ def full_state(scene: Scene) -> None:
         scene.night.keep()
         share = (scene.night.processor_s() - used) / (time.monotonic() - began)
         if share > 0.8:  # of one processor: it spins
-            scene.skipped["the service did not rest while the disk of its database was full"] += 1
+            scene.wrong.append(("full disk of the database", "the service did not rest meanwhile"))
 
 
 @contextmanager
@@ -136,11 +152,15 @@ def clock_jumps(scene: Scene) -> None:
 
 
 def out_of_memory(scene: Scene) -> None:
+    """One that has enough in the end, and one that never has."""
     scene.sky.observe("job out of memory", SUFFER="memory", AT="detector1", TIMES=2)
+    scene.sky.doom("job out of memory", "ran out of memory, alone with", SUFFER="memory", AT="detector1")
 
 
 def hung_job(scene: Scene) -> None:
+    """One that goes well the next time, and one that never does."""
     scene.sky.observe("hung job", SUFFER="hang", AT="detector1", TIMES=1)
+    scene.sky.doom("hung job", "2 times the usual", SUFFER="hang", AT="detector1")
 
 
 def torn_files(scene: Scene) -> None:
@@ -158,8 +178,8 @@ def torn_files(scene: Scene) -> None:
 
 def overflow(scene: Scene) -> None:
     """The service sleeps while more files come than the kernel remembers."""
-    scene.night.keep()
-    scene.night.until(lambda: scene.night.ask("SELECT 1 FROM job WHERE state = 'done' LIMIT 1"), 60.0)
+    prefix = scene.sky.observe("event overflow")
+    scene.night.until(lambda: scene.night.combined(prefix), 600.0)  # by now it listens
     scene.night.signal(signal.SIGSTOP)
     scene.sky.flood("event overflow", scene.flood, used=10)
     length = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -186,57 +206,83 @@ def root_replaced(scene: Scene) -> None:
 
 
 def database_locked(scene: Scene) -> None:
-    """By another process, for shorter or for longer than the service waits for it."""
+    """By another process, for shorter and for longer than the service waits for it."""
     path = scene.night.folder / "state" / "calwebbd.db"
     if not path.exists():
-        scene.skipped["database locked"] += 1
-        return
-    scene.sky.observe("database locked")
-    with closing(sqlite3.connect(path, timeout=30.0, isolation_level=None)) as other:
-        with suppress(sqlite3.OperationalError):
-            other.execute("BEGIN EXCLUSIVE")
-        scene.wait(*scene.moments.choice(((1.0, 4.0), (12.0, 15.0))))
+        raise Missed
+    for shortest, longest in ((1.0, 4.0), (12.0, 15.0)):
+        scene.sky.observe("database locked")
+        with closing(sqlite3.connect(path, timeout=30.0, isolation_level=None)) as other:
+            try:
+                other.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError:
+                raise Missed from None
+            scene.wait(shortest, longest)
 
 
 def crds_server(scene: Scene) -> None:
-    """Down, slow, out of its mind, or lying about what is the context, and what is in it."""
-    faults = (
-        Faults(status=500),
-        Faults(slow=4.0),
-        Faults(garbage=True),
-        Faults(truncate=100),
-        Faults(short=True),
-        Faults(wrong=True),
-        Faults(lies=True),
-        Faults(endless=True),
-    )
-    scene.crds.contexts["latest"] = scene.moments.choice(("jwst_0001.pmap", "jwst_0002.pmap"))
-    scene.crds.faults = fault = scene.moments.choice(faults)
-    if fault.slow:
-        scene.crds.contexts["latest"] = "jwst_0001.pmap"  # slow, but right
-    scene.sky.observe("CRDS server down, slow or lying")
-    with suppress(subprocess.TimeoutExpired):
-        scene.night.command("crds", "refresh", timeout=20.0)
-    scene.crds.contexts["latest"] = "jwst_0001.pmap"
-    scene.crds.faults = Faults()
+    """Down, slow, out of its mind, or lying about what is the context, and what is in it: three of these."""
+    crds = scene.crds
+    for latest, fault in itertools.islice(scene.lies, 3):
+        crds.faults, crds.contexts["latest"] = fault, latest
+        scene.sky.observe("CRDS server down, slow or lying")
+        try:
+            _refresh(scene.night)
+        finally:
+            crds.faults, crds.contexts["latest"] = Faults(), "jwst_0001.pmap"
 
 
-#: how they are called in the table, and how many of each there are for each hundred kills
-FAULTS: dict[str, Callable[[Scene], None]] = {
-    "service killed": kill_service,
-    "worker killed": kill_worker,
-    "fork server killed": kill_fork_server,
-    "full disk": full_disk,
-    "full disk of the database": full_state,
-    "read-only output": read_only,
-    "clock jumps": clock_jumps,
-    "job out of memory": out_of_memory,
-    "hung job": hung_job,
-    "torn files": torn_files,
-    "event overflow": overflow,
-    "root replaced": root_replaced,
-    "database locked": database_locked,
-    "CRDS server down, slow or lying": crds_server,
+def _refresh(night: Night) -> None:
+    """Have the service ask the server, and wait until it has made up its mind."""
+    before = night.logged()
+    try:
+        told = night.command("crds", "refresh", timeout=60.0)
+    except subprocess.TimeoutExpired:
+        raise Missed from None
+    if told.returncode or night.until(lambda: night.told(REFRESHED, before), 120.0) is None:
+        raise Missed
+
+
+REFRESHED = '"event": "context (kept|settled|activated)"'
+#: what the server says is the latest context, and what else is wrong with it; where that is right, it is slow
+MISCHIEF = (
+    ("jwst_0000.pmap", Faults()),
+    ("jwst_0001.pmap", Faults(slow=4.0)),
+    ("jwst_0002.pmap", Faults(down=True)),
+    ("jwst_0002.pmap", Faults(status=500)),
+    ("jwst_0002.pmap", Faults(garbage=True)),
+    ("jwst_0002.pmap", Faults(endless=True)),
+    ("jwst_0002.pmap", Faults(truncate=0)),
+    ("jwst_0002.pmap", Faults(short=True)),
+    ("jwst_0002.pmap", Faults(wrong=True)),
+    ("jwst_0002.pmap", Faults(lies=True)),
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """trace : of which the service must tell in its log, as a regular expression, or it was not met"""
+
+    act: Callable[[Scene], None]
+    trace: str = ""
+
+
+#: how they are called in the table
+FAULTS: dict[str, Fault] = {
+    "service killed": Fault(kill_service),
+    "worker killed": Fault(kill_worker),
+    "fork server killed": Fault(kill_fork_server, '"failure": "(killed|lost)"|"event": "rescued"'),
+    "full disk": Fault(full_disk, '"failure": "disk"|cannot write to [^:]*/out'),
+    "full disk of the database": Fault(full_state, "cannot write to [^:]*/state: No space"),
+    "read-only output": Fault(read_only, "Read-only file system"),
+    "clock jumps": Fault(clock_jumps, "clock was set"),
+    "job out of memory": Fault(out_of_memory, '"failure": "memory"'),
+    "hung job": Fault(hung_job, '"failure": "timeout"'),
+    "torn files": Fault(torn_files, '"event": "quarantined"'),
+    "event overflow": Fault(overflow, "the kernel has dropped events"),
+    "root replaced": Fault(root_replaced, "watched folder is missing|not the folder it was"),
+    "database locked": Fault(database_locked),
+    "CRDS server down, slow or lying": Fault(crds_server, '"event": "context kept"'),
 }
 NEED_MOUNTS = frozenset({"full disk", "full disk of the database", "read-only output"})
 NEED_FAKE = frozenset({"job out of memory", "hung job", "torn files", "event overflow"})

@@ -1,6 +1,7 @@
 """A service under a campaign: its folders, its life and death, and its database as others see it."""
 
 import os
+import re
 import signal
 import sqlite3
 import struct
@@ -104,11 +105,14 @@ class Night:
                 raise RuntimeError(f"the service does not live, see {self.folder / 'log'}")
             self.start()
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
+        """Whether it lived."""
+        alive = self.process is not None and self.process.poll() is None
         if self.process is not None:
             self.process.kill()
             self.process.wait()
         self.process = None
+        return alive
 
     def signal(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -123,6 +127,22 @@ class Night:
             self.keep()
             time.sleep(0.1)
         return None
+
+    def combined(self, prefix: str) -> bool:
+        """Whether there is a mosaic of an observation."""
+        program, observation = prefix[2:7], prefix[7:10]
+        return any(self.output.glob(f"jw{program}-o{observation}_*_i2d.fits"))
+
+    def logged(self) -> int:
+        """Bytes of the log."""
+        log = self.folder / "log.json"
+        return log.stat().st_size if log.exists() else 0
+
+    def told(self, words: str, since: int) -> bool:
+        """Whether the log has something like that, a regular expression, after so many bytes."""
+        with (self.folder / "log.json").open(errors="replace") as log:
+            log.seek(since)
+            return re.search(words, log.read()) is not None
 
     def finish(self, timeout: float) -> None:
         """Let a service end by itself what there is to do, however late it was to be tried again."""

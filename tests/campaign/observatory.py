@@ -11,6 +11,7 @@ from typing import Any
 import fake_calibration as fake
 
 DITHERS = 4
+ALWAYS = 10_000
 
 
 def name(observation: int, exposure: int, suffix: str = "uncal", program: str = "01234") -> str:
@@ -28,6 +29,7 @@ class Observatory:
 
     valid : what each valid exposure finally holds, by its name; invalid : a part of the reason for
     which a file is to be in quarantine; unused : files from which nothing follows
+    dead : a part of the reason for which an exposure's job is to be a dead letter, by its name
     cause : under which fault an observation was made, by the beginning of its files' names
     """
 
@@ -36,6 +38,7 @@ class Observatory:
     valid: dict[str, str] = field(default_factory=dict)
     invalid: dict[str, str] = field(default_factory=dict)
     unused: dict[str, str] = field(default_factory=dict)
+    dead: dict[str, str] = field(default_factory=dict)
     cause: dict[str, str] = field(default_factory=dict)
     made: int = 0
 
@@ -62,6 +65,15 @@ class Observatory:
             path = self.folder / name(observation, exposure, program=program)
             write(path, text)
             self.invalid[path.name] = reason
+        self.dead[path.name.removesuffix("_uncal.fits")] = reason  # the last is whole
+
+    def doom(self, cause: str, reason: str, **header: Any) -> None:
+        """An exposure arrives that suffers the same in each attempt."""
+        program, observation = self._next(cause)
+        path = self.folder / name(observation, 1, program=program)
+        write(path, content(observation, 1, program=program, TIMES=ALWAYS, **header))
+        self.unused[path.name] = path.read_text()
+        self.dead[path.name.removesuffix("_uncal.fits")] = reason
 
     def flood(self, cause: str, files: int, used: int) -> None:
         """Very many at once: `used` observations to calibrate, all others are only catalogued."""

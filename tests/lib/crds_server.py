@@ -29,6 +29,7 @@ class Faults:
     """What goes wrong. `files` : names of files it concerns, all if empty; `times` : how often, at most.
 
     slow : s before each answer
+    down : connections are closed without a word
     status : answered instead of content, as 500 or 403
     truncate : bytes after which the connection ends, though the length said more
     wrong : one byte of each file is another one
@@ -40,6 +41,7 @@ class Faults:
     """
 
     slow: float = 0.0
+    down: bool = False
     status: int = 0
     truncate: int | None = None
     wrong: bool = False
@@ -216,6 +218,9 @@ def _handler(server: CrdsServer) -> type[BaseHTTPRequestHandler]:
             faults = server.faults
             if faults.meet(method):
                 time.sleep(faults.slow)
+                if faults.down:
+                    self.close_connection = True
+                    return
                 if faults.status:
                     self._send(faults.status, b"a fault")
                     return
@@ -243,6 +248,9 @@ def _handler(server: CrdsServer) -> type[BaseHTTPRequestHandler]:
             faulty = faults.meet(name)
             if faulty:
                 time.sleep(faults.slow)
+                if faults.down:
+                    self.close_connection = True
+                    return
                 if faults.status:
                     self._send(faults.status, b"a fault")
                     return

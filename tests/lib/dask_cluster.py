@@ -34,7 +34,7 @@ class DaskCluster:
         self.file.unlink(missing_ok=True)
         where = ["--host", self.listen, "--port", str(port), "--scheduler-file", str(self.file)]
         self._start("scheduler", "dask_scheduler", *where, "--no-dashboard")
-        deadline = time.monotonic() + 30.0
+        deadline = time.monotonic() + 60.0
         while not self.file.exists() or not self.file.read_text().endswith("}"):
             assert time.monotonic() < deadline, self.log("scheduler")
             time.sleep(0.05)

@@ -3,8 +3,8 @@
 A fake exposure is JSON, its header and some text. The header's DO says what shall happen
 to it in `calibrate`, its AT in which pipeline, its ALSO which further products each makes. It SATURATES
 pixels, by their names, which stay so for PERSISTS seconds after its EXPEND; those that were so when it
-began are told of in its rates. Its REFS are what each pipeline uses: the files of
-each type of reference, by context.
+began are told of in its rates. It takes SECONDS, and waits for a file, its UNTIL. Its REFS are what each
+pipeline uses: the files of each type of reference, by context.
 """
 
 import errno
@@ -140,6 +140,8 @@ def calibrate(
         _suffer(header.get("DO", ""), file)
     if seconds := float(header.get("SECONDS", 0)):
         time.sleep(seconds)
+    while not Path(header.get("UNTIL", "/")).exists():
+        time.sleep(0.05)
     lit = _persistence(header, given, left) if left else ""
     references = _references(header, pipeline, context)
     by = "".join(f" by {file}" for file in references.values())

@@ -102,6 +102,13 @@ def test_a_time_limit_is_doubled_once() -> None:
     assert second.reason == "too little, 2 times the usual"
 
 
+def test_a_time_limit_is_doubled_once_though_the_job_was_lost_meanwhile() -> None:
+    _, job = fail(JOB, Failure.TIMEOUT)
+    _, job = fail(job, Failure.LOST)
+    then, _ = fail(job, Failure.TIMEOUT)
+    assert (then.stretch, then.delay) == (2, None)
+
+
 def test_only_failures_of_one_kind_in_a_row_count() -> None:
     job = dataclasses.replace(JOB, attempt=60, failure=Failure.MISSING, tries=60)
     then, job = fail(job, Failure.ERROR)
