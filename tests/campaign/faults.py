@@ -185,7 +185,7 @@ def overflow(scene: Scene) -> None:
     length = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     noise = [scene.sky.folder / f".noise-{n}" for n in range(2)]
     for n in range(length):  # two files in turn, else the kernel makes one event of all
-        noise[n % 2].touch()
+        noise[n % 2].write_bytes(b"")
     scene.night.signal(signal.SIGCONT)
     for path in noise:
         path.unlink()
@@ -221,9 +221,9 @@ def database_locked(scene: Scene) -> None:
 
 
 def crds_server(scene: Scene) -> None:
-    """Down, slow, out of its mind, or lying about what is the context, and what is in it: three of these."""
+    """Down, slow, out of its mind, or lying about what is the context, and what is in it: four of these."""
     crds = scene.crds
-    for latest, fault in itertools.islice(scene.lies, 3):
+    for latest, fault in itertools.islice(scene.lies, 4):
         crds.faults, crds.contexts["latest"] = fault, latest
         scene.sky.observe("CRDS server down, slow or lying")
         try:
