@@ -67,6 +67,7 @@ class Desk:
     workshop : the jobs in hand; None where no service runs
     reload : have the configuration read again; None where no service runs
     scan : have the watched folders scanned again; does nothing where no service runs
+    refresh : have the server asked for the context; does nothing where no service runs
     """
 
     config: Config
@@ -75,6 +76,7 @@ class Desk:
     scan: Callable[[], None] = lambda: None
     tell: Tell = lambda event, **facts: None
     reload: Callable[[], list[str]] | None = None
+    refresh: Callable[[], None] = lambda: None
 
     @property
     def store(self) -> Store:

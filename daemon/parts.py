@@ -102,8 +102,10 @@ class Parts:
         return Cluster(setting, self.config, self._tell)
 
     def _new_desk(self) -> control.Desk:
-        scan = self._watcher.scan
-        return control.Desk(self.config, self._dispatch, self._workshop, scan, self._tell, self._reload)
+        scan, refresh = self._watcher.scan, self._keeper.hasten
+        return control.Desk(
+            self.config, self._dispatch, self._workshop, scan, self._tell, self._reload, refresh
+        )
 
     def _reload(self) -> list[str]:
         """Take over what has changed in the configuration's file; returns the keys.

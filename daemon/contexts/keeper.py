@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,12 @@ class Keeper:
             records.set("references verified", str(now), now)
         elif again_due(verified, now, crds.verify_days * 86400.0):
             self.start("verify")
+
+    def hasten(self) -> None:
+        """Refresh now, though it was done today, or failed just before."""
+        now, self._failed = time.time(), None
+        self._dispatch.records.set("crds refreshed", "0", now)
+        self.tick(now)
 
     def _news(self, now: float) -> bool:
         """Whether there may be any; where there is no server, the cache tells at once."""

@@ -64,5 +64,5 @@ def _(request: Rollback, desk: Desk) -> Answer:
 def _(request: Refresh, desk: Desk) -> Answer:
     if desk.workshop is None:
         raise CommandError("no service runs with this configuration; it refreshes when it starts")
-    desk.records.set("crds refreshed", "0", time.time())
-    return {"refresh": "begins within a minute"}
+    desk.refresh()
+    return {"refresh": "begins"}

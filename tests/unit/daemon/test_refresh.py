@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import msgspec
 import pytest
 from crds_night import GAIN, NEW, OLD, config, double, forget_refresh, origin, rows, run_once
 from crds_server import CrdsServer, Faults
+from live_service import Live, started
 
+from calwebbd.daemon.channel import ask
 from calwebbd.daemon.commands import contexts as commands
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.contexts import errands
 from calwebbd.daemon.contexts.errands import Answer, Asked
+from calwebbd.daemon.contexts.requests import Refresh
 from calwebbd.stages.crds import cache
 
-__all__ = ["config", "double", "origin"]
+__all__ = ["config", "double", "origin", "started"]
 
 
 def asked(**facts: Any) -> Answer:
@@ -169,6 +173,19 @@ def test_an_attempt_says_what_its_references_were(
     assert _sums([{"references": files}]) == sums
     monkeypatch.setenv("CALWEBBD_CACHE", "/proc")  # nothing is remembered of what was verified
     assert _sums([{"references": files}]) == sums
+
+
+def test_who_asks_for_a_refresh_has_it_at_once_though_one_has_just_failed(
+    config: Config, double: CrdsServer, started: Callable[..., Live]
+) -> None:
+    live = started(config)
+    live.hears("context settled")
+    double.faults = Faults(status=500)
+    ask(config, Refresh())
+    live.hears("context kept")
+    double.faults, double.contexts["latest"] = Faults(), NEW
+    ask(config, Refresh())
+    live.hears("context activated", context=NEW)
 
 
 def test_a_service_that_stops_ends_its_errands(config: Config, double: CrdsServer) -> None:
