@@ -134,8 +134,13 @@ class Ramp(Exposure):
     pixeldq : (ny, nx); (nsuperstripes, ny, nx) as long as superstripes take turns along the first
         axis of sci (`collation.collate` ends that)
     zeroframe : (nints, ny, nx), DN; 0 means bad
+<<<<<<< HEAD
     refout : (nints, ngroups, ny, nx / 4), DN; MIRI's reference output
     between : what an interleaved exposure holds beside its image, until `refpix` has used it
+=======
+    refout : (nints, ngroups, ny, nx / 4), DN; MIRI's reference output, of all integrations of the
+        file, where it stays: no step looks at it
+>>>>>>> 6ce838b (A part of a series goes before the next is read; MIRI's reference output stays in its file)
     int_times_stripe : times of the superstripes, once they are collated
     read_times : (ngroups, nframes), s from the reset, of the frames of each group; None if they
         follow from the header, as they do where groups are evenly spaced
@@ -150,7 +155,7 @@ class Ramp(Exposure):
     groupdq: GroupDQ
     pixeldq: PixelDQ
     zeroframe: Float | None = None
-    refout: Float | None = None
+    refout: Any = None
     between: Between | None = None
     int_times: Table | None = None
     int_times_stripe: Table | None = None
@@ -160,7 +165,7 @@ class Ramp(Exposure):
     average_dark_current: Float | float = 0.0
     first: int = 0
 
-    CUBES: ClassVar = ("sci", "groupdq", "zeroframe", "refout")
+    CUBES: ClassVar = ("sci", "groupdq", "zeroframe")
 
     @property
     def stored(self) -> bool:

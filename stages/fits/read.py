@@ -73,7 +73,7 @@ def read_ramp(path: Path | str) -> Ramp:
             pixeldq=pixeldq,
             zeroframe=_cube(path, hdus, "ZEROFRAME", np.float32, stored, rows=rows),
             between=between,
-            refout=_cube(path, hdus, "REFOUT", np.float32, stored),
+            refout=_cube(path, hdus, "REFOUT", np.float32, stored=True),
             int_times=_table(hdus, "INT_TIMES"),
             int_times_stripe=_table(hdus, "INT_TIMES_STRIPE"),
             read_times=_read_times(hdus),
