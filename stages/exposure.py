@@ -134,13 +134,9 @@ class Ramp(Exposure):
     pixeldq : (ny, nx); (nsuperstripes, ny, nx) as long as superstripes take turns along the first
         axis of sci (`collation.collate` ends that)
     zeroframe : (nints, ny, nx), DN; 0 means bad
-<<<<<<< HEAD
-    refout : (nints, ngroups, ny, nx / 4), DN; MIRI's reference output
-    between : what an interleaved exposure holds beside its image, until `refpix` has used it
-=======
     refout : (nints, ngroups, ny, nx / 4), DN; MIRI's reference output, of all integrations of the
         file, where it stays: no step looks at it
->>>>>>> 6ce838b (A part of a series goes before the next is read; MIRI's reference output stays in its file)
+    between : what an interleaved exposure holds beside its image, until `refpix` has used it
     int_times_stripe : times of the superstripes, once they are collated
     read_times : (ngroups, nframes), s from the reset, of the frames of each group; None if they
         follow from the header, as they do where groups are evenly spaced

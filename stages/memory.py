@@ -26,7 +26,8 @@ MEMBER = 60  #: bytes of a pixel of one of the images that stage 3 combines
 #: bytes on disk of a pixel of what a stage makes, beside scratch: rate; cal and i2d; crf and mosaic
 WRITTEN = {1: 24, 2: 80, 3: 100}
 IRS2_GROUP, IRS2_MEANS = 6 * MB, 50 * MB  #: on disk while IRS2 is corrected: of each group; of them all
-ARENA_MAX = -8  # malloc.h: M_ARENA_MAX
+ARENA_MAX, MMAP_THRESHOLD, TRIM_THRESHOLD = -8, -3, -1  # malloc.h: M_ARENA_MAX, …
+LARGE = 4 * MB  #: bytes of an array that lies outside the heap: numpy asks for huge pages from here on
 
 
 def peak_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
@@ -93,11 +94,18 @@ def budget() -> int:
     return int(os.environ.get(BUDGET) or 256) * MB
 
 
-def share_heap() -> None:
-    """Have threads that are yet to begin take memory from one place: `release` returns that of no other."""
+def keep_heap_small() -> None:
+    """Have freed memory go back to the system: that of large arrays at once, the rest by `release`.
+
+    Unasked, the C library would take ever larger arrays, of up to 32 MB, into its heap, where
+    holes remain between what is kept. Threads that are yet to begin share one heap: `release`
+    returns that of no other.
+    """
     choose = getattr(ctypes.CDLL(None), "mallopt", None)
     if choose:
         choose(ARENA_MAX, 1)
+        choose(MMAP_THRESHOLD, LARGE)
+        choose(TRIM_THRESHOLD, 2 * LARGE)
 
 
 def release() -> None:

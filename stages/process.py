@@ -117,6 +117,7 @@ def run_task(task: Task, pipeline: Pipeline, options: Options) -> Outcome:
     from calwebbd.stages import kernels
 
     start = time.perf_counter()
+    memory.keep_heap_small()
     memory.release()  # what the last one had
     kernels.warm()
     layers = options.layers_for(pipeline)

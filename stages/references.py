@@ -19,6 +19,7 @@ from calwebbd.stages.fits.arrays import open_fits, read_array, read_column, read
 
 #: what astropy, asdf and yaml raise for files that are cut short or garbled
 _BROKEN = (OSError, ValueError, LookupError, TypeError, EOFError, YAMLError)
+BAND = 8 << 20  # bytes of a reference's rows that are in memory at a time
 
 
 class Reference:
@@ -66,22 +67,37 @@ class Reference:
             header = hdus[name].header
             return tuple(header[f"NAXIS{n}"] for n in range(header["NAXIS"], 0, -1))
 
-    def array(self, name: str = "SCI", *, planes: slice | None = None, cut: bool = True) -> NDArray[Any]:
-        """An extension's array, or some of its planes, counted through all its other axes."""
+    def array(
+        self,
+        name: str = "SCI",
+        *,
+        planes: slice | None = None,
+        rows: slice | None = None,
+        cut: bool = True,
+    ) -> NDArray[Any]:
+        """An extension's array; or some of its planes, counted through all its other axes, or of its rows."""
         with self._open() as hdus, self._reading():
             if name not in hdus:
                 raise ReferenceMissing(f"{self.path.name} has no extension {name}")
             part = self._part(hdus) if cut and self._cuts else None
             if part is None:
-                return read_array(self.path, hdus[name], planes=planes)
-            rows, columns = part
-            first = int(rows.min())
-            array = read_array(self.path, hdus[name], planes=planes, rows=slice(first, int(rows.max()) + 1))
-        return np.ascontiguousarray(_taken(_taken(array, rows - first, -2), columns, -1))
+                return read_array(self.path, hdus[name], planes=planes, rows=rows)
+            lines, columns = part
+            lines = lines[rows or slice(None)]
+            first, last = int(lines.min()), int(lines.max())
+            array = read_array(self.path, hdus[name], planes=planes, rows=slice(first, last + 1))
+        return np.ascontiguousarray(_taken(_taken(array, lines - first, -2), columns, -1))
 
-    def floats(self, name: str = "SCI", *, planes: slice | None = None, cut: bool = True) -> Float:
+    def floats(
+        self,
+        name: str = "SCI",
+        *,
+        planes: slice | None = None,
+        rows: slice | None = None,
+        cut: bool = True,
+    ) -> Float:
         """The same, as float32."""
-        return self.array(name, planes=planes, cut=cut).astype(np.float32, copy=False)
+        return self.array(name, planes=planes, rows=rows, cut=cut).astype(np.float32, copy=False)
 
     def dq(self, *, cut: bool = True) -> PixelDQ:
         """The DQ array in the standard bits, by the names in DQ_DEF; zeros if there is none.
@@ -160,6 +176,13 @@ def reading(path: Path) -> Iterator[None]:
         raise Unreadable.of(path, " ".join(str(error).split()) or type(error).__name__) from error
 
 
+def bands(shape: tuple[int, ...], nplanes: int) -> Iterator[slice]:
+    """Rows to take at a time of so many planes, (…, ny, nx), in single precision: all might be much."""
+    ny, nx = shape[-2:]
+    each = max(1, BAND // (nplanes * nx * np.dtype(np.float32).itemsize))
+    return (slice(start, min(start + each, ny)) for start in range(0, ny, each))
+
+
 def _taken(array: NDArray[Any], lines: Lines, axis: int) -> NDArray[Any]:
     """These lines of one of the last two axes: a view, if they follow each other."""
     if (np.diff(lines) == 1).all():
@@ -173,8 +196,12 @@ def translate(raw: PixelDQ, definitions: Table) -> PixelDQ:
     moves = [(np.uint32(value), np.uint32(standard)) for value, standard in _moves(definitions)]
     largest = int(raw.max(initial=0))
     if largest < raw.size:  # a table of all values is shorter than the array
-        codes = np.arange(largest + 1, dtype=np.uint32)
-        return np.asarray(_moved(codes, moves)[raw])
+        codes = _moved(np.arange(largest + 1, dtype=np.uint32), moves)
+        out = np.empty_like(raw)
+        nx = raw.shape[-1]
+        for row, moved in zip(raw.reshape(-1, nx), out.reshape(-1, nx), strict=True):
+            moved[:] = codes[row]  # of all rows at once the indices would take twice their memory
+        return out
     return _moved(raw, moves)
 
 

@@ -48,7 +48,7 @@ def in_parts(apply: Callable[[Ramp], Ramp], ramp: Ramp) -> Ramp:
             part.pixeldq |= done.pixeldq
         made_of = (stop - start) // len(part.sci)
         done = _put(part, start // made_of, nints // made_of, done)
-        del part  # before the next is read
+        del part  # what steps made anew goes before the next is read
     return done
 
 

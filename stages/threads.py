@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any
 
-from calwebbd.stages import memory
-
 TURN = 0.0005  # s; who comes back from a compiled loop does not wait longer for the interpreter
 ROWS_AT_A_TIME = 32  # enough work for a thread, few enough that the last one does not lag
 
@@ -28,7 +26,6 @@ _here = threading.local()  # `inside` is set where a task runs
 
 @cache
 def _pool(process: int, workers: int) -> ThreadPoolExecutor:
-    memory.share_heap()
     sys.setswitchinterval(TURN)
     return ThreadPoolExecutor(workers, thread_name_prefix="rows")
 

@@ -25,6 +25,7 @@ from threading import Lock
 from typing import Any
 
 import numba
+from numba.core.runtime import nrtdynmod
 from numba.core.sigutils import normalize_signature
 
 from calwebbd.stages.threads import by_rows, in_threads, threads
@@ -59,6 +60,29 @@ def cache_folder() -> Path:
     return Path(base) / f"kernels-{_stamp()}"
 
 
+class Later:
+    """What a function makes, made when something is asked of it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._made is None:
+            self._made = self._make()
+        return getattr(self._made, name)
+
+
+def _compile_runtime_late() -> None:
+    """Have numba compile its reference counting once it compiles something that will be linked with it.
+
+    What comes from the cache has it in it; to compile it takes 30 MB of LLVM, and a tenth of a second.
+    """
+    compile_now: Any = nrtdynmod.compile_nrt_functions
+    nrtdynmod.compile_nrt_functions = lambda context: Later(lambda: compile_now(context))
+
+
+_compile_runtime_late()
 numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
 KERNELS: list[Kernel] = []
 

@@ -49,11 +49,11 @@ def _horner(coeffs: Any, values: Any, out: Any) -> None:
         out[x] += bottom[x]
 
 
-@kernel("(i8, i8, f4[:, :, ::1], f4[:, :, :, ::1], u1[:, :, :, ::1], i8)")
-def evaluate(start: int, stop: int, coeffs: Any, sci: Any, groupdq: Any, keep: int) -> None:
+@kernel("(i8, i8, i8, f4[:, :, ::1], f4[:, :, :, ::1], u1[:, :, :, ::1], i8)")
+def evaluate(start: int, stop: int, top: int, coeffs: Any, sci: Any, groupdq: Any, keep: int) -> None:
     """Replace each sample by its pixel's polynomial in it, in float32, by Horner's rule.
 
-    coeffs : (ncoeffs, ny, nx)
+    coeffs : (ncoeffs, nrows, nx), of the samples' rows from `top` on; `start` and `stop` count them
     sci, groupdq : (nints, ngroups, ny, nx); samples with a flag of `keep` stay as they are
     """
     nints, ngroups, _, nx = sci.shape
@@ -65,7 +65,7 @@ def evaluate(start: int, stop: int, coeffs: Any, sci: Any, groupdq: Any, keep: i
             terms = np.ascontiguousarray(coeffs[:, y, x0:x1])
             for i in range(nints):
                 for g in range(ngroups):
-                    values, dq = sci[i, g, y, x0:x1], groupdq[i, g, y, x0:x1]
+                    values, dq = sci[i, g, top + y, x0:x1], groupdq[i, g, top + y, x0:x1]
                     _horner(terms, values, out)
                     for x in range(len(out)):
                         old, new = values[x], out[x]
@@ -98,13 +98,21 @@ def _rates(coeffs: Any, ramps: Any, dq: Any, keep: int, times: Any, first: Any, 
         rate[x] = (last[x] - first[x]) / (times[ends[x]] - times[0])
 
 
-@kernel("(i8, i8, f4[:, :, ::1], f4[:, :, ::1], f4[:, :, :, ::1], u1[:, :, :, ::1], i8, f8[:, ::1])")
+@kernel("(i8, i8, i8, f4[:, :, ::1], f4[:, :, ::1], f4[:, :, :, ::1], u1[:, :, :, ::1], i8, f8[:, ::1])")
 def evaluate_means(
-    start: int, stop: int, coeffs: Any, inverse: Any, sci: Any, groupdq: Any, keep: int, times: Any
+    start: int,
+    stop: int,
+    top: int,
+    coeffs: Any,
+    inverse: Any,
+    sci: Any,
+    groupdq: Any,
+    keep: int,
+    times: Any,
 ) -> None:
     """The same where each sample is the mean of values to which the polynomial applies one by one.
 
-    inverse : (ncoeffs, ny, nx), of the polynomial's inverse
+    inverse : (ncoeffs, nrows, nx), of the polynomial's inverse
     sci, groupdq : (nints, ngroups, ny, nx), ngroups at least 2
     times : (ngroups, nvalues), of the values in each sample, in any unit
 
@@ -120,7 +128,8 @@ def evaluate_means(
     for y in range(start, stop):
         there, back = np.ascontiguousarray(coeffs[:, y]), np.ascontiguousarray(inverse[:, y])
         for i in range(nints):
-            _rates(there, np.ascontiguousarray(sci[i, :, y]), groupdq[i, :, y], keep, means, first, rate)
+            ramps, dq = sci[i, :, top + y], groupdq[i, :, top + y]
+            _rates(there, np.ascontiguousarray(ramps), dq, keep, means, first, rate)
             for g in range(ngroups):
                 mean[:] = 0.0
                 total[:] = 0.0
@@ -133,10 +142,10 @@ def evaluate_means(
                         mean[x] += values[r, x]
                 for r in range(nvalues):
                     for x in range(nx):
-                        values[r, x] += sci[i, g, y, x] - mean[x] / nvalues
+                        values[r, x] += ramps[g, x] - mean[x] / nvalues
                     _horner(there, values[r], result)
                     for x in range(nx):
                         total[x] += result[x]
                 for x in range(nx):
-                    if not groupdq[i, g, y, x] & np.uint8(keep):
-                        sci[i, g, y, x] = total[x] / nvalues
+                    if not dq[g, x] & np.uint8(keep):
+                        ramps[g, x] = total[x] / nvalues

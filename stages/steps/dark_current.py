@@ -14,11 +14,12 @@ from calwebbd.stages.fits.read import read_header
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.products import Dark
 from calwebbd.stages.readout import first_integration
-from calwebbd.stages.references import Reference, References
+from calwebbd.stages.references import Reference, References, bands
 from calwebbd.stages.step import Skip, step
 
 Plane = NDArray[np.float32] | NDArray[np.float64]
 Planes = Callable[[int], Plane]
+AT_ONCE = 8  # planes in memory: those of two threads in double precision, without NaN, and a line's ends
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,13 @@ def extended(planes: Planes, known: int) -> Planes:
     The line is drawn in float64, and all planes become that.
     """
 
+    last = planes(known - 1)
+    slope = last - planes(known - 2)
+
     def plane(k: int) -> Plane:
         if k < known:
             return planes(k).astype(np.float64)
-        last, before = planes(known - 1), planes(known - 2)
-        return np.float64(k - known + 1) * (last - before) + last
+        return np.float64(k - known + 1) * slope + last
 
     return plane
 
@@ -121,15 +124,16 @@ def dark_current(ramp: Ramp, references: References, params: DarkCurrentParams) 
         )
     same = (dark.nframes, dark.groupgap) == (science.nframes, science.groupgap)
 
-    def groups(k: int) -> Planes:
-        planes = _planes(reference, k)
+    def groups(k: int, rows: slice | None = None) -> Planes:
+        planes = _planes(reference, k, rows)
         planes = without_nan(extended(planes, dark.ngroups) if science.total > dark.total else planes)
         return planes if same else averaged(planes, science)
 
     ndarks = _number(reference)
     with reference.held():
         for part, k in darks_of(first_integration(ramp), len(ramp.sci), ndarks):
-            subtract_dark(ramp.sci[part], groups(k))
+            for rows in bands(ramp.sci.shape, AT_ONCE):
+                subtract_dark(ramp.sci[part, :, rows], groups(k, rows))
     ramp.pixeldq |= np.bitwise_or.reduce(reference.dq().reshape(-1, *ramp.pixeldq.shape))
     if params.dark_output:
         made = Frames(max(science.ngroups, dark.ngroups), dark.nframes, dark.groupgap) if same else science
@@ -165,10 +169,10 @@ def _number(reference: Reference) -> int:
     return shape[0] if len(shape) == 4 else 1
 
 
-def _planes(reference: Reference, k: int) -> Planes:
-    """Those of the k-th dark."""
+def _planes(reference: Reference, k: int, rows: slice | None) -> Planes:
+    """Those of the k-th dark, or some of their rows."""
     first = k * reference.shape()[-3]
-    return lambda j: reference.floats(planes=slice(first + j, first + j + 1))[0]
+    return lambda j: reference.floats(planes=slice(first + j, first + j + 1), rows=rows)[0]
 
 
 def _kept(reference: Reference, darks: list[Planes], frames: Frames) -> Dark:

@@ -7,42 +7,44 @@ from functools import partial
 import numpy as np
 
 from calwebbd.stages.exposure import Float, Ramp
+from calwebbd.stages.fits.arrays import AT_ONCE
 from calwebbd.stages.kernels import in_threads
 from calwebbd.stages.readout import first_integration
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.step import NoParams, step
+from calwebbd.stages.steps.dark_current import darks_of
 
 
 def subtract_decay(sci: Float, decay: Float) -> None:
-    """Subtract the decay from the groups of one integration that it covers, in place.
+    """Subtract the decay from some groups of all integrations, in place.
 
-    sci : (ngroups, ny, nx), DN
-    decay : as sci, DN, of any number of groups; NaN counts as 0
+    sci : (nints, ngroups, ny, nx), DN
+    decay : (ngroups, ny, nx), DN; NaN counts as 0
     Source: specification detector1 §3 reset.
     """
-
-    def subtract(group: Float, after: Float) -> None:
-        group -= np.where(np.isnan(after), np.float32(0), after)
-
-    in_threads([partial(subtract, *pair) for pair in zip(sci, decay, strict=False)])
+    sci -= np.where(np.isnan(decay), np.float32(0), decay)
 
 
 @step(keyword="S_RESET", references=("reset",))
 def reset(ramp: Ramp, references: References, params: NoParams) -> Ramp:
     """Subtract the decay after the reset, of this integration or the last one known."""
     reference = references["reset"]
-    decay, of = np.empty(0, np.float32), 0
-    for number, (sci, _) in enumerate(ramp.integrations(), first_integration(ramp)):
-        wanted = min(number, reference.header.integer("NINTS"))
-        if wanted != of:
-            decay, of = _decay(reference, wanted, len(sci)), wanted
-        subtract_decay(sci, decay)
+    known = reference.header.integer("NINTS")
+    covered = min(ramp.sci.shape[1], reference.header.integer("NGROUPS"))
+    with reference.held():
+        for part, k in darks_of(first_integration(ramp), len(ramp.sci), known):
+            _subtract(ramp.sci[part, :covered], reference, k)
     ramp.pixeldq |= reference.dq()
     return ramp
 
 
-def _decay(reference: Reference, integration: int, ngroups: int) -> Float:
-    """As many of an integration's groups as there are, and are to be corrected."""
-    first = (integration - 1) * reference.shape()[1]
-    covered = min(ngroups, reference.header.integer("NGROUPS"))
-    return reference.floats(planes=slice(first, first + covered))
+def _subtract(sci: Float, reference: Reference, k: int) -> None:
+    """Subtract what the reference has for its k-th integration, some groups at a time."""
+    _, covered, ny, nx = sci.shape
+    first = k * reference.shape()[1]
+
+    def subtract(start: int, stop: int) -> None:
+        subtract_decay(sci[:, start:stop], reference.floats(planes=slice(first + start, first + stop)))
+
+    each = max(1, AT_ONCE // (ny * nx * sci.itemsize))
+    in_threads([partial(subtract, g, min(g + each, covered)) for g in range(0, covered, each)])

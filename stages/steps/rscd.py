@@ -54,7 +54,7 @@ def affordable(skips: Skips, ngroups: int) -> Skips:
     return Skips(min(skips.first, most), min(skips.later, most))
 
 
-def flag_decay(groupdq: GroupDQ, skip: int) -> NDArray[np.intp]:
+def flag_decay(groupdq: GroupDQ, skip: int) -> NDArray[np.int16]:
     """Flag the first groups of one integration DO_NOT_USE, in place, and fewer where it saturates.
 
     groupdq : (ngroups, ny, nx), more than `skip` + 1 groups
@@ -65,8 +65,9 @@ def flag_decay(groupdq: GroupDQ, skip: int) -> NDArray[np.intp]:
     Returns how many groups were flagged in each pixel, (ny, nx).
     """
     saturated = (groupdq[: skip + 2] & flags.SATURATED) != 0
-    lowered = np.where(saturated[0], 0, saturated[1:].sum(axis=0))
-    skipped: NDArray[np.intp] = np.maximum(skip - lowered, 0)
+    lowered = saturated[1:].sum(axis=0, dtype=np.int16)
+    lowered[saturated[0]] = 0
+    skipped: NDArray[np.int16] = np.maximum(np.int16(skip) - lowered, np.int16(0))
     for g in range(skip):
         groupdq[g] |= np.where(g < skipped, np.uint8(flags.DO_NOT_USE), np.uint8(0))
     return skipped

@@ -23,6 +23,7 @@ from calwebbd.stages.steps.emicorr.spline import PeriodicSpline
 from calwebbd.stages.threads import by_rows, in_threads
 
 TRIALS = np.arange(500) / 500  # phases at which a wave is tried
+PIECE = 1 << 17  # pixels that are summed at once, of which a copy in double precision is made
 SUMS = 64 << 20  # bytes of summed ramps that are held at once
 
 
@@ -72,20 +73,22 @@ def steady_pixels(sci: Any, pixeldq: PixelDQ) -> NDArray[np.bool_]:
     return steady
 
 
-def summed(groups: Float, usable: NDArray[np.bool_], bins: NDArray[np.intp], nbins: int) -> Array:
+def summed(groups: Float, usable: NDArray[np.bool_], bins: NDArray[np.int32], nbins: int) -> Array:
     """Sums of ramps read at the same phase, (nbins, ngroups + 1); the last column counts them.
 
     groups : (ngroups, ny, nx), DN
     usable, bins : (ny, nx), pixels to sum, and the bin of their phase
     """
-    where = np.flatnonzero(usable)
-    into = bins.ravel()[where]
+    into = np.where(usable, bins, np.intp(nbins)).ravel()  # what is not usable goes behind the others
 
-    def total(group: Float) -> Array:
-        return np.bincount(into, group.ravel()[where], nbins).astype(np.float64, copy=False)
+    def total(group: Float | None = None) -> Array:
+        sums = np.zeros(nbins + 1)
+        for start in range(0, into.size, PIECE):
+            some = slice(start, start + PIECE)
+            sums += np.bincount(into[some], None if group is None else group.ravel()[some], nbins + 1)
+        return sums[:nbins]
 
-    totals = in_threads([partial(total, group) for group in groups])
-    return np.stack([*totals, np.bincount(into, minlength=nbins)], axis=1)
+    return np.stack([*in_threads([partial(total, group) for group in groups]), total()], axis=1)
 
 
 def straightness(sums: Array, spline: PeriodicSpline, dphase: float) -> Parabolas:
@@ -168,7 +171,7 @@ def fit_wave_to_ramps(
     nbins = len(spline)
     usable = steady_pixels(sci, pixeldq)
     usable[..., OUTPUTS : 3 * OUTPUTS] = False  # at the left edge, reference pixels that go wrong
-    bins = np.repeat((phases.pixels * nbins).astype(np.intp), OUTPUTS, axis=1)
+    bins = np.repeat((phases.pixels * nbins).astype(np.int32), OUTPUTS, axis=1)
     each = max(1, SUMS // (nbins * ngroups * 8))
     parts = []
     for start in range(0, nints, each):

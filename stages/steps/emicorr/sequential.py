@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from astropy.stats import sigma_clipped_stats
-from scipy.linalg import circulant
 
 from calwebbd.stages.exposure import Float
 from calwebbd.stages.scratch import in_parts, plane
@@ -80,7 +79,8 @@ def aligned(shape: Array, wave: Array, period: float, *, scaled: bool) -> Array:
     There is nothing to scale in a flat shape, which becomes 0.
     """
     found = resampled(wave, len(shape))
-    shift = int(np.argmax((found - found.mean()) @ circulant(shape - shape.mean())))
+    behind = np.subtract.outer(np.arange(len(shape)), np.arange(len(shape)))
+    shift = int(np.argmax((found - found.mean()) @ (shape - shape.mean())[behind]))
     table = resampled(np.roll(shape, shift), period)
     if not scaled:
         return table

@@ -68,6 +68,19 @@ def test_of_several_errors_that_of_the_first_task_is_raised(monkeypatch: pytest.
     assert kernels.in_threads([partial(int, 1), partial(int, 2)]) == [1, 2]
 
 
+def test_what_is_for_compilation_alone_is_made_by_the_first_that_asks() -> None:
+    made: list[str] = []
+
+    def make() -> str:
+        made.append("runtime")
+        return made[0]
+
+    later = kernels.Later(make)
+    assert not made
+    assert later.upper() == later.upper() == "RUNTIME"
+    assert made == ["runtime"]
+
+
 def test_threads_are_those_asked_for_or_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALWEBBD_THREADS", "7")
     assert kernels.threads() == 7

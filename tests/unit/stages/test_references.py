@@ -35,6 +35,8 @@ def test_a_full_frame_reference_is_cut_to_the_subarray(file: Path) -> None:
     np.testing.assert_array_equal(reference.floats(), [[10, 11, 12, 13], [18, 19, 20, 21], [26, 27, 28, 29]])
     assert reference.floats("COEFFS").shape == (2, 3, 4)
     assert reference.floats("COEFFS", planes=slice(1, 2))[0, 0, 0] == 58
+    assert reference.floats(rows=slice(1, 3)).tolist() == [[18, 19, 20, 21], [26, 27, 28, 29]]
+    assert reference.uncut().floats("COEFFS", rows=slice(1, 2))[:, 0, 0].tolist() == [8, 56]
     assert reference.floats(cut=False).shape == reference.shape() == (6, 8)
 
 

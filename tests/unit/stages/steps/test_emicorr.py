@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from ramps import interpreted, make_ramp, same_for_any_threads
+from scipy.interpolate import make_interp_spline
 
 from calwebbd.stages.errors import ReferenceMissing
 from calwebbd.stages.exposure import Header, Ramp
@@ -220,6 +221,15 @@ def test_a_spline_goes_through_its_samples_and_repeats() -> None:
     np.testing.assert_allclose(spline(PHASES + 3), SHAPE, atol=1e-10)
     middle = np.sin(2 * np.pi * 0.2) + 0.3 * np.sin(4 * np.pi * 0.2 + 0.5)
     np.testing.assert_allclose(spline(np.array([0.2])), middle, atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 50])
+def test_a_spline_is_the_one_without_knots_next_to_its_ends(count: int) -> None:
+    samples = np.random.default_rng(count).normal(size=count)
+    x = np.arange(count + 2) - 0.5
+    expected = make_interp_spline(x, np.r_[samples[-1], samples, samples[0]], k=3)
+    places = np.linspace(0, count, 500, endpoint=False)
+    np.testing.assert_allclose(PeriodicSpline(samples)(places / count), expected(places), atol=1e-12)
 
 
 def test_a_wave_is_subtracted_from_the_pixels_of_each_phase() -> None:

@@ -95,6 +95,17 @@ def test_an_inverse_of_its_own_is_used_for_averaged_groups_only(tmp_path: Path) 
         assert result.pixeldq[0, 0] == flag
 
 
+def test_an_image_is_corrected_band_by_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calwebbd.stages.references.BAND", 1)
+    ramp = make_ramp([[[[1.0], [2], [3]]]])
+    coeffs = coefficients(0, 2, ny=3)
+    coeffs[1] = [[2], [0], [4]]
+    references = write_reference(tmp_path, "linearity", ramp, coeffs=coeffs)
+    result = linearity.function(ramp, references, NoParams())
+    assert result.sci[0, 0, :, 0].tolist() == [2, 2, 12]
+    assert result.pixeldq[:, 0].tolist() == [0, NO_LIN_CORR, 0]
+
+
 cubes = arrays.arrays(np.float32, (2, 3, 2, 3), elements=st.floats(-1e4, 1e4, width=32))
 flags = arrays.arrays(np.uint8, (2, 3, 2, 3), elements=st.sampled_from([0, 1, SATURATED, 4]))
 series = arrays.arrays(np.float32, (4, 2, 3), elements=st.floats(-1, 1, width=16))
@@ -124,9 +135,9 @@ def test_compiled_and_interpreted_loops_agree(sci: np.ndarray, dq: np.ndarray, c
     for kernel, args in ((evaluate, ()), (evaluate_means, (times,))):
         one, other = sci.copy(), sci.copy()
         both = (coeffs,) if kernel is evaluate else (coeffs, coeffs[::-1].copy())
-        kernel(0, 2, *both, one, dq, SATURATED, *args)
+        kernel(0, 2, 0, *both, one, dq, SATURATED, *args)
         with interpreted(kernel) as loop, np.errstate(all="ignore"):
-            loop(0, 2, *both, other, dq, SATURATED, *args)
+            loop(0, 2, 0, *both, other, dq, SATURATED, *args)
         np.testing.assert_array_equal(one, other)
 
 

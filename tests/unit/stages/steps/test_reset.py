@@ -45,9 +45,9 @@ def test_a_later_segment_knows_which_integration_it_begins_with(tmp_path: Path) 
 
 
 def test_nan_counts_as_no_decay() -> None:
-    sci = np.full((1, 1, 2), 10, np.float32)
+    sci = np.full((1, 1, 1, 2), 10, np.float32)
     subtract_decay(sci, np.array([[[np.nan, 1]]], np.float32))
-    assert sci.tolist() == [[[10, 9]]]
+    assert sci.tolist() == [[[[10, 9]]]]
 
 
 @given(groups, groups)
@@ -58,13 +58,16 @@ def test_a_decay_that_was_added_is_removed(sci: np.ndarray, decay: np.ndarray) -
     assert observed.dtype == np.float32
 
 
-def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_change_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
-    sci, decay = (rng.normal(size=(6, 40, 5)).astype(np.float32) for _ in range(2))
+    sci, decay = (rng.normal(size=(2, 6, 40, 5)).astype(np.float32) for _ in range(2))
+    monkeypatch.setattr("calwebbd.stages.steps.reset.AT_ONCE", 2 * 40 * 5 * 4)
+    ramp = make_ramp(sci)
+    references = write_reference(tmp_path, "reset", ramp, sci=decay, NINTS=2, NGROUPS=6)
 
     def work() -> tuple[np.ndarray]:
-        copy = sci.copy()
-        subtract_decay(copy, decay)
-        return (copy,)
+        ramp.sci = sci.copy()
+        return (reset(ramp, references).sci,)
 
     same_for_any_threads(monkeypatch, work)
+    np.testing.assert_array_equal(ramp.sci, sci - decay)
