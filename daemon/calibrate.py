@@ -13,8 +13,7 @@ import photutils.background
 import photutils.segmentation  # noqa: F401
 
 import calwebbd.stages.crds.keep
-import calwebbd.stages.crds.rules
-import calwebbd.stages.steps.refpix.irs2  # noqa: F401
+import calwebbd.stages.crds.rules  # noqa: F401
 from calwebbd.stages import kernels, pipelines, plugins
 from calwebbd.stages.fits.write import load_schemas
 from calwebbd.stages.parameters import Layer, check

@@ -191,7 +191,7 @@ class Run:
             each.header.update(reference_keywords(files))
             self.byproducts |= each.byproducts
             each.byproducts.clear()
-        if not isinstance(exposure, Ramp):  # of images there are, or were in turn, many arrays
+        if not isinstance(exposure, Ramp) or step.whole(exposure):  # there were, or are, many arrays
             memory.release()
         self._record(step, settings, status, reason, time.perf_counter() - start, files)
         self._after(step, status, result)

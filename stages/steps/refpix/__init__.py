@@ -26,6 +26,7 @@ from calwebbd.stages.steps.refpix.amplifiers import (
     correct_four_amplifiers,
     correct_one_amplifier,
 )
+from calwebbd.stages.steps.refpix.irs2 import correct_interleaved
 from calwebbd.stages.steps.refpix.miri import correct_by_columns
 from calwebbd.stages.steps.refpix.sirs import SideKernels, side_kernels
 from calwebbd.stages.steps.refpix.stripes import correct_stripes
@@ -41,8 +42,6 @@ def refpix(ramp: Ramp, references: References, params: RefPixParams) -> Ramp:
     if is_miri(ramp.header):
         return _miri(ramp, params)
     if ramp.between:
-        from calwebbd.stages.steps.refpix.irs2 import correct_interleaved  # with Fourier transforms: 20 MB
-
         return correct_interleaved(ramp, ramp.between, references, params)
     if Pattern.of(ramp.header):
         return _stripes(ramp, params)
