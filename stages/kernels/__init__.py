@@ -109,6 +109,7 @@ class Kernel:
             if not self._ready and not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
                 self.dispatcher.compile(normalize_signature(self.signature)[0])
                 self.dispatcher.disable_compile()
+                compiled: Any
                 for compiled in self.dispatcher.overloads.values():  # nothing else is ever linked with it
                     compiled.library._shared_module = None
             self._ready = True
