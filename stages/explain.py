@@ -86,5 +86,5 @@ def planned(run: Run) -> tuple[Planned, ...]:
 def _planned(run: Run, step: Step) -> Planned:
     settings = run.settings(step)
     files = run.files(step, settings)
-    references = {kind: name or "N/A" for kind, name in files.items()}
-    return Planned(step.name, reason_to_skip(step, settings, files), references, settings.record())
+    reason = reason_to_skip(step, settings, files)
+    return Planned(step.name, reason, run.named(step, files), settings.record())

@@ -214,6 +214,12 @@ class Run:
         found = crds.best_references(self.header, wanted, self.context, step.optional)
         return {**settings.overrides, **found}
 
+    def named(self, step: Step, files: Files) -> dict[str, str]:
+        """A step's references as they are recorded: see `StepRecord`."""
+        pars = (layer for layer in self.all_layers() if layer.kind and step.name in layer.settings)
+        own = {layer.kind: layer.origin for layer in pars}
+        return own | {kind: name or "N/A" for kind, name in files.items()}
+
     def settings(self, step: Step) -> Effective:
         """What a step runs with."""
         return effective(step, self.all_layers())
@@ -236,10 +242,7 @@ class Run:
     def _record(
         self, step: Step, settings: Effective, status: Status, reason: str, seconds: float, files: Files
     ) -> None:
-        pars = (layer for layer in self.all_layers() if layer.kind and step.name in layer.settings)
-        own = {layer.kind: layer.origin for layer in pars}
-        references = own | {kind: name or "N/A" for kind, name in files.items()}
-        made = (references, settings.record(), step.origin)
+        made = (self.named(step, files), settings.record(), step.origin)
         self.records.append(StepRecord(step.name, step.keyword, status, reason, seconds, *made))
         self.report(step.name, status)
 
