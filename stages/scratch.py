@@ -24,6 +24,7 @@ from calwebbd.stages.memory import AT_ONCE as AT_ONCE
 from calwebbd.stages.threads import in_threads
 
 PIECE = 8 << 20  # bytes that a thread copies at once
+FILES = 4  # that have the planes of a cube by turns: threads that write to one file wait for each other
 
 _folder: list[Path] = []  # where cubes are kept, the innermost last
 
@@ -58,19 +59,21 @@ class Cube:
         self._source = source
         self._written = np.full(shape[0], source is None)
         self._folder = _folder[-1] if _folder else None
-        self._file: int | None = None
+        self._files: list[int] = []
         self._making = Lock()
 
-    @property
-    def _descriptor(self) -> int:
-        """The file, made when it is first needed, by whichever thread."""
+    def _place(self, n: int) -> tuple[int, int]:
+        """Where plane `n` of the first axis begins: file, and bytes. Whichever thread is first makes them."""
+        size = self.nbytes // len(self)
+        count = min(FILES, len(self)) if self.ndim > 2 else 1  # rows of one image stay together
         with self._making:
-            if self._file is None:
-                self._file, name = tempfile.mkstemp(dir=self._folder)
+            while len(self._files) < count:
+                file, name = tempfile.mkstemp(dir=self._folder)
                 os.unlink(name)
-                weakref.finalize(self, os.close, self._file)
-                os.ftruncate(self._file, self.nbytes)
-            return self._file
+                weakref.finalize(self, os.close, file)
+                os.ftruncate(file, size * -(-len(self) // count))
+                self._files.append(file)
+        return self._files[n % count], n // count * size
 
     @property
     def ndim(self) -> int:
@@ -154,30 +157,40 @@ class Cube:
                     self.write(int(run[0]), planes)
 
     def _copy(self, call: Callable[..., int], planes: NDArray[Any], start: int) -> None:
-        view = planes.reshape(-1).view(np.uint8)
-        offset, copy = start * (self.nbytes // len(self)), partial(_transfer, call, self._descriptor)
-        pieces = range(0, view.nbytes, PIECE)
-        in_threads([partial(copy, view[n : n + PIECE].data, offset + n) for n in pieces])
+        pieces = planes.reshape(len(planes), -1).view(np.uint8)
+        _each(lambda n: _transfer(call, *self._place(start + n), pieces[n].data), len(pieces), pieces.nbytes)
 
     def _copy_window(self, call: Callable[..., int], window: NDArray[Any], top: int, left: int) -> None:
         ny, nx = self.shape[-2:]
         height, width = window.shape[-2:]
         if not window.size:
             return
-        runs = 1 if width == nx else height  # of pixels that lie together, in each plane
-        pieces = window.reshape(-1, height * width // runs).view(np.uint8)
-        copy = partial(_transfer, call, self._descriptor)
+        runs = 1 if width == nx else height  # of pixels that lie together, in each image
+        images = prod(self.shape[1:-2])  # of a plane
+        pieces = window.reshape(prod(self.shape[:-2]), runs, -1).view(np.uint8)
 
-        def some(begin: int, end: int) -> None:
-            for n in range(begin, end):
-                plane, row = divmod(n, runs)
-                copy(pieces[n].data, ((plane * ny + top + row) * nx + left) * self.dtype.itemsize)
+        def one(n: int) -> None:
+            plane, image = divmod(n, images)
+            file, begin = self._place(plane)
+            for row, piece in enumerate(pieces[n]):
+                pixel = (image * ny + top + row) * nx + left
+                _transfer(call, file, begin + pixel * self.dtype.itemsize, piece.data)
 
-        many = max(1, PIECE // pieces[0].nbytes)
-        in_threads([partial(some, n, min(n + many, len(pieces))) for n in range(0, len(pieces), many)])
+        _each(one, len(pieces), pieces.nbytes)
 
 
-def _transfer(call: Callable[..., int], descriptor: int, view: memoryview, offset: int) -> None:
+def _each(one: Callable[[int], None], count: int, nbytes: int) -> None:
+    """Call it with each number, in threads, as many at a time as have a PIECE of all these bytes."""
+    many = max(1, PIECE * count // max(nbytes, 1))
+
+    def some(start: int, stop: int) -> None:
+        for n in range(start, stop):
+            one(n)
+
+    in_threads([partial(some, n, min(n + many, count)) for n in range(0, count, many)])
+
+
+def _transfer(call: Callable[..., int], descriptor: int, offset: int, view: memoryview) -> None:
     while len(view):
         done = call(descriptor, [view], offset)
         if not done:

@@ -14,6 +14,8 @@ from calwebbd.stages.scratch import in_parts
 from calwebbd.stages.steps.jump.params import JumpParams
 from calwebbd.stages.steps.jump.regions import Drawing, Ellipses, find_ellipses
 
+NONE = Ellipses(*np.zeros((5, 0)))
+
 
 def flag_snowballs(groupdq: GroupDQ, group_time: float, params: JumpParams) -> int:
     """Enlarge the flags of snowballs and of their cores, in place; how many snowballs there are.
@@ -38,16 +40,19 @@ def flag_snowballs(groupdq: GroupDQ, group_time: float, params: JumpParams) -> i
 
 def _in_integration(groupdq: GroupDQ, params: JumpParams) -> tuple[int, list[Drawing]]:
     """Flag the snowballs of one integration; their number, and the cores as they were."""
-    events, cores = 0, []
+    events = 0
+    cores: list[Drawing] = []
+    saturated = _newly_saturated(groupdq, 1, params) if params.sat_required_snowball else NONE
     for g in range(1, len(groupdq)):
         snowballs = find_ellipses(groupdq[g], flags.JUMP_DET, params.min_jump_area)
         if params.sat_required_snowball:
-            saturated = _newly_saturated(groupdq, g, params)
             following = _newly_saturated(groupdq, g + 1, params)
             snowballs = snowballs[_near_edge(snowballs, groupdq.shape[1], params.edge_size)
                                   | snowballs.contain_any(saturated.x, saturated.y)
                                   | snowballs.contain_any(following.x, following.y)]  # fmt: skip
-            cores += _extend_cores(groupdq[g:], saturated, params)
+            grown = _extend_cores(groupdq[g:], saturated, params)
+            saturated = _newly_saturated(groupdq, g + 1, params) if grown else following
+            cores += grown
         events += len(snowballs)
         _extend_jumps(groupdq[g], snowballs, params)
     return events, cores
@@ -55,8 +60,8 @@ def _in_integration(groupdq: GroupDQ, params: JumpParams) -> tuple[int, list[Dra
 
 def _newly_saturated(groupdq: GroupDQ, g: int, params: JumpParams) -> Ellipses:
     """Regions saturated in group g and not before; none after the last group."""
-    if g == len(groupdq):
-        return Ellipses(*np.zeros((5, 0)))
+    if g >= len(groupdq):
+        return NONE
     return find_ellipses(groupdq[g], flags.SATURATED, params.min_sat_area, before=groupdq[g - 1])
 
 
