@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,18 @@ def _isolate() -> None:
     if os.getppid() != parent:  # it died just before
         os._exit(1)
     os.setpgid(0, 0)
+    _let_go()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     Path("/proc/self/oom_score_adj").write_text("500")  # rather the worker than the service
+
+
+def _let_go() -> None:
+    """Close what keeps the fork server alive: it must end with the service, and its workers with it."""
+    server: Any = forkserver._forkserver
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = None
 
 
 def attempt(

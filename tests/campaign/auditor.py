@@ -21,6 +21,7 @@ def audit(night: Night, quiet: Path, sky: Observatory) -> Iterator[tuple[str, st
     yield from _quarantine(night, sky)
     yield from _sidecars(night.output)
     yield from _records(night, sky)
+    yield from (("", f"process {pid} is left over") for pid in night.orphans())
     told = night.command("audit", "--disk", "--json")
     for example in json.loads(told.stdout)["examples"] if told.stdout else ():
         yield Path(example["path"]).name, f"calwebbd audit: {example['what']}"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +188,26 @@ class Night:
         )
 
     def workers(self) -> dict[int, str]:
-        """Processes that calibrate now, and what."""
+        """Processes of the service that calibrate now, and what; others may have the numbers of old ones."""
         found = {}
         for path in (self.folder / "notes").iterdir():
-            if path.name.isdecimal() and _lives(int(path.name)):
+            if path.name.isdecimal() and self._owns(int(path.name)):
                 found[int(path.name)] = path.read_text()
+        return found
+
+    def _owns(self, pid: int) -> bool:
+        """Whether it is a child of our fork server."""
+        server = _parent(pid) if self.process is not None and _lives(pid) else None
+        return server is not None and _parent(server) == self.process.pid
+
+    def orphans(self) -> list[int]:
+        """Processes of any of its lives."""
+        mark = f"CAMPAIGN_NOTES={self.folder / 'notes'}".encode()
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark in path.read_bytes().split(b"\0"):
+                    found.append(int(path.parent.name))
         return found
 
     def fork_server(self) -> int | None:

@@ -74,6 +74,8 @@ def test_a_service_killed_again_and_again_finishes_the_night(night: Path, seed: 
 
 
 def test_workers_die_with_a_service_that_is_killed(night: Path) -> None:
+    for path in (night / "in").iterdir():  # they end by themselves
+        path.unlink()
     fake.expose(night / "in", 9, text="long", FILTER="F150W", SECONDS=60)
     with start(night) as service:
         assert _await(lambda: _children_of_forkserver(service.pid))
