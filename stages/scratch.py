@@ -91,18 +91,16 @@ class Cube:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        """The planes of the first axis, to be read."""
-        return (self.read(n, n + 1)[0] for n in range(len(self)))
+        """The planes of the first axis, to be read; each comes in the memory of the one before."""
+        room = self.room(1, of=len(self))
+        return (self.read(n, n + 1, room)[0] for n in range(len(self)))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """All of it, in memory."""
         return self.read(0, len(self)).astype(dtype or self.dtype, copy=False)
 
     def room(self, count: int, *, of: int) -> NDArray[Any]:
-        """Memory to read `count` of `of` planes, or rows of all planes, into, again and again.
-
-        To come by new memory takes longer than to read into it.
-        """
+        """Memory to read `count` of `of` planes, or rows of all planes, into, again and again."""
         return np.empty(prod(self.shape) // of * count, self.dtype)
 
     def read(self, start: int, stop: int, room: NDArray[Any] | None = None) -> NDArray[Any]:

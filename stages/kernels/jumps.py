@@ -151,20 +151,46 @@ def reject_at_once(
 
 
 @helper
-def clip_bounds(ordered: Any, x: int, count: int, sigma: float) -> Any:
-    """Bounds of column x about its median after at most five rounds of clipping (astropy's sigma_clip)."""
+def square_deviations(ordered: Any, counts: Any, means: Any, out: Any) -> None:
+    """Sum of the squares of each column's deviations from its mean. means : room, (width,)"""
+    means[:] = 0.0
+    out[:] = 0.0
+    for k in range(ordered.shape[0]):
+        row = ordered[k]
+        for x in range(row.size):
+            means[x] += np.float64(row[x]) if k < counts[x] else 0.0
+    for x in range(counts.size):
+        means[x] /= counts[x]
+    for k in range(ordered.shape[0]):
+        row = ordered[k]
+        for x in range(row.size):
+            deviation = row[x] - means[x] if k < counts[x] else 0.0
+            out[x] += deviation * deviation
+
+
+@helper
+def square_deviation(ordered: Any, x: int, first: int, last: int) -> float:
+    """The same of rows first … last − 1 of column x."""
+    total = squares = 0.0
+    for k in range(first, last):
+        total += ordered[k, x]
+    mean = total / (last - first)
+    for k in range(first, last):
+        squares += (ordered[k, x] - mean) * (ordered[k, x] - mean)
+    return squares
+
+
+@helper
+def clip_bounds(ordered: Any, x: int, count: int, squares: float, sigma: float) -> Any:
+    """Bounds of column x about its median after at most five rounds of clipping (astropy's sigma_clip).
+
+    squares : of its deviations
+    """
     first, last = 0, count
     low = high = np.nan
     for _ in range(5):
         if last == first:
             break
-        total = 0.0
-        for k in range(first, last):
-            total += ordered[k, x]
-        mean = total / (last - first)
-        squares = 0.0
-        for k in range(first, last):
-            squares += (ordered[k, x] - mean) * (ordered[k, x] - mean)
         centre = middle(ordered, x, first, last)
         width = sigma * np.sqrt(squares / (last - first))
         low = centre - width
@@ -176,6 +202,7 @@ def clip_bounds(ordered: Any, x: int, count: int, sigma: float) -> Any:
             last -= 1
         if last - first == before:
             break
+        squares = square_deviation(ordered, x, first, last)
     return low, high
 
 
@@ -194,13 +221,15 @@ def clip_integrations(
     size = nints * steps // sets
     ordered = np.empty((size, width), np.float32)
     counts = np.empty(width, np.int64)
+    means, squares = np.empty(width), np.empty(width)
     for y in range(start, stop):
         for x0 in range(0, sci.shape[3], width):
             difference_tile(sci, groupdq, gain, y, x0, 0, differences)
             for s in range(sets):
                 sort_usable(differences[s::sets], False, LARGEST, ordered, counts)
+                square_deviations(ordered, counts, means, squares)
                 for x in range(min(width, sci.shape[3] - x0)):
-                    low, high = clip_bounds(ordered, x, counts[x], sigma)
+                    low, high = clip_bounds(ordered, x, counts[x], squares[x], sigma)
                     for k in range(s, nints * steps, sets):
                         d = differences[k, x]
                         if abs(d) <= LARGEST and (d < low or d > high):

@@ -31,13 +31,19 @@ def jumps_of_tile(groupdq: Any, y: int, x0: int, width: int) -> int:
 
 @helper
 def tile_medians(
-    sci: Any, groupdq: Any, gain: Any, y: int, x0: int, differences: Any, ordered: Any, count: Any, out: Any
-) -> None:
+    sci: Any, groupdq: Any, gain: Any, known: Any, y: int, x0: int, differences: Any, ordered: Any,
+    count: Any, out: Any,
+) -> None:  # fmt: skip
     """Differences of a tile, and the median of each pixel of it, e-.
 
+    known : (ny, nx), the medians; or no rows, and they are found
     differences, ordered : (nints * (ngroups - 1), width); count, out : (width,)
     """
     difference_tile(sci, groupdq, gain, y, x0, 0, differences)
+    if known.shape[0]:
+        here = min(out.size, known.shape[1] - x0)
+        out[:here] = known[y, x0 : x0 + here]
+        return
     sort_usable(differences, False, np.inf, ordered, count)
     for x in range(out.size):
         out[x] = middle(ordered, x, 0, count[x])
@@ -80,11 +86,7 @@ def mark_spreading(
             if total == 0:
                 continue
             here = min(width, sci.shape[3] - x0)
-            if known.shape[0]:
-                difference_tile(sci, groupdq, gain, y, x0, 0, differences)
-                medians[:here] = known[y, x0 : x0 + here]
-            else:
-                tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
+            tile_medians(sci, groupdq, gain, known, y, x0, differences, ordered, count, medians)
             for x in range(here):
                 sigmas[x] = noise(medians[x], gain[y, x0 + x], readnoise[y, x0 + x], nframes)
             for k in range(differences.shape[0]):
@@ -155,13 +157,17 @@ def flag_after(
                             left[x] = lasts[k]
 
 
-@kernel("(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], u1[:, :, :, ::1], f8[::1], i8[::1])")
+@kernel(
+    "(i8, i8, f4[:, :, :, ::1], u1[:, :, :, ::1], f4[:, ::1], f8[:, ::1], u1[:, :, :, ::1], f8[::1], i8[::1])"
+)
 def spread(
-    start: int, stop: int, sci: Any, groupdq: Any, gain: Any, spreading: Any, limits: Any, lasts: Any
-) -> None:
+    start: int, stop: int, sci: Any, groupdq: Any, gain: Any, known: Any, spreading: Any, limits: Any,
+    lasts: Any,
+) -> None:  # fmt: skip
     """Flag the neighbours of marked jumps and the groups after large ones; unflag unusable samples.
 
     sci : not looked at unless groups afterwards are to be flagged
+    known : as for `mark_spreading`
     spreading : as `mark_spreading` leaves it, with one more row at either end
     limits, lasts : least jump, e-, and number of groups it affects afterwards
     """
@@ -180,7 +186,7 @@ def spread(
         for y in range(start, stop):
             for x0 in range(0, nx, width):
                 if jumps_of_tile(groupdq, y, x0, width) > 0:
-                    tile_medians(sci, groupdq, gain, y, x0, differences, ordered, count, medians)
+                    tile_medians(sci, groupdq, gain, known, y, x0, differences, ordered, count, medians)
                     flag_after(groupdq, y, x0, differences, medians, limits, lasts, left)
     for i in range(nints):
         for g in range(ngroups):

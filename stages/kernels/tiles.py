@@ -60,7 +60,7 @@ def tile_width(nx: int) -> int:
 def new_tile(ngroups: int, nx: int) -> Any:
     """A tile for rows of `nx` pixels. Columns beyond the end of a row are reckoned with, but not used."""
     width = tile_width(nx)
-    i, f = np.zeros((10, width), np.int64), np.zeros((3, width))
+    i, f = np.zeros((10, width), np.int32), np.zeros((3, width))
     return Tile(
         np.zeros((ngroups, width)), np.zeros((ngroups, width), np.uint8), np.zeros(width, np.uint8),
         i[0], i[1], i[2], i[3], i[4], i[5], f[0], f[1], f[2], i[6], i[7], i[8],

@@ -28,6 +28,7 @@ from observatory import Observatory  # noqa: E402
 
 RECOVERY_S = 900.0  #: within which a service must have made a mosaic after each fault
 NOTICE_S = 120.0  #: within which it must then have told of it
+KNOWN_S = 10.0  #: within which it must have told of a worker that was killed
 KILLS = ("service killed", "worker killed")
 
 
@@ -121,7 +122,7 @@ def _befall(scene: faults.Scene, name: str) -> float | None:
     except faults.Missed:
         return None
     if name in KILLS:
-        return 0.0
+        return None if night.until(lambda: night.told(fault.trace, before), KNOWN_S) is None else 0.0
     prefix = scene.sky.observe(name)
     took = night.until(lambda: night.combined(prefix), RECOVERY_S)
     if took is None:

@@ -76,9 +76,9 @@ def kill_worker(scene: Scene) -> None:
 def kill_fork_server(scene: Scene) -> None:
     """With it all workers die."""
     scene.sky.observe("fork server killed")
-    scene.night.until(scene.night.workers, 30.0)
-    victims, pid = scene.night.workers(), scene.night.fork_server()
-    if pid is None or any(scene.killed[job] >= MOST_KILLINGS for job in victims.values()):
+    scene.night.until(lambda: _victims(scene), 30.0)
+    pid, running, victims = scene.night.fork_server(), scene.night.workers(), _victims(scene)
+    if pid is None or not victims or running != victims:
         raise Missed
     scene.killed.update(victims.values())
     _kill(pid)
@@ -270,7 +270,7 @@ class Fault:
 #: how they are called in the table
 FAULTS: dict[str, Fault] = {
     "service killed": Fault(kill_service),
-    "worker killed": Fault(kill_worker),
+    "worker killed": Fault(kill_worker, '"failure": "killed"'),
     "fork server killed": Fault(kill_fork_server, '"failure": "(killed|lost)"|"event": "rescued"'),
     "full disk": Fault(full_disk, '"failure": "disk"|cannot write to [^:]*/out'),
     "full disk of the database": Fault(full_state, "cannot write to [^:]*/state: No space"),

@@ -197,8 +197,7 @@ class Night:
 
     def _owns(self, pid: int) -> bool:
         """Whether it is a child of our fork server."""
-        server = _parent(pid) if self.process is not None and _lives(pid) else None
-        return server is not None and _parent(server) == self.process.pid
+        return _lives(pid) and pid in _children(self.fork_server())
 
     def orphans(self) -> list[int]:
         """Processes of any of its lives."""
@@ -211,11 +210,12 @@ class Night:
         return found
 
     def fork_server(self) -> int | None:
-        if self.process is None:
-            return None
-        parents = {_parent(pid) for pid in self.workers()}
-        parents.discard(None)
-        return next(iter(parents), None)
+        """The process that workers are forked from."""
+        for pid in _children(self.process.pid) if self.process is not None else ():
+            with suppress(OSError):
+                if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return None
 
 
 def _lives(pid: int) -> bool:
@@ -225,8 +225,8 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def _parent(pid: int) -> int | None:
+def _children(pid: int | None) -> list[int]:
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return []

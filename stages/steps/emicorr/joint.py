@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from math import lcm
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float, PixelDQ
 from calwebbd.stages.kernels.waves import subtract_wave
-from calwebbd.stages.scratch import in_parts, plane
+from calwebbd.stages.scratch import in_parts
 from calwebbd.stages.steps.emicorr.clock import OUTPUTS, Array, Clock, Wave
 from calwebbd.stages.steps.emicorr.spline import PeriodicSpline
 from calwebbd.stages.threads import by_rows, in_threads
@@ -67,8 +68,8 @@ def steady_pixels(sci: Any, pixeldq: PixelDQ) -> NDArray[np.bool_]:
     def measure(start: int, stop: int, groups: Float, out: Float) -> None:
         np.std(groups[:, start:stop], axis=0, out=out[start:stop])
 
-    for i in range(nints):
-        by_rows(measure, ny, plane(sci, i), spread[i])
+    for groups, out in zip(sci, spread, strict=True):
+        by_rows(measure, ny, groups, out)
     steady: NDArray[np.bool_] = (spread < 2 * np.median(spread)) & (pixeldq == 0)
     return steady
 
@@ -173,11 +174,12 @@ def fit_wave_to_ramps(
     usable[..., OUTPUTS : 3 * OUTPUTS] = False  # at the left edge, reference pixels that go wrong
     bins = np.repeat((phases.pixels * nbins).astype(np.int32), OUTPUTS, axis=1)
     each = max(1, SUMS // (nbins * ngroups * 8))
-    parts = []
-    for start in range(0, nints, each):
-        some = range(start, min(start + each, nints))
-        sums = np.stack([summed(plane(sci, i), usable[i], bins, nbins) for i in some])
-        parts.append(straightness(sums, spline, phases.group))
+    parts, all_sums = (
+        [],
+        (summed(groups, good, bins, nbins) for groups, good in zip(sci, usable, strict=True)),
+    )
+    while some := list(islice(all_sums, each)):
+        parts.append(straightness(np.stack(some), spline, phases.group))
     chi = Parabolas(*(np.concatenate(each) for each in zip(*parts, strict=True)))
     shifts = [i * phases.integration for i in range(nints)]
     if separately:

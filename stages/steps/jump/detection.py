@@ -43,32 +43,34 @@ def detect_jumps(
     nints, ngroups, ny, nx = sci.shape
     marks = zeros((nints, ngroups, ny, -(-nx // 8)), np.uint8, on_disk=isinstance(sci, Cube))
     limits, lasts = np.zeros(2), np.zeros(2, np.int64)
-    count = NOT_SEARCHED
+    count, known = NOT_SEARCHED, UNKNOWN
     search = searching(groupdq, params)
     if search is not None:
         least, most = params.min_jump_to_flag_neighbors, params.max_jump_to_flag_neighbors
         if not params.flag_4_neighbors:
             least = np.inf
         counts = np.zeros(ny, np.int64)
+        known = np.empty((ny, nx)) if search.finds_medians else UNKNOWN
 
-        def mark(rows: slice, values: Float, bits: GroupDQ, marked: NDArray[np.uint8], medians: Any) -> None:
+        def mark(rows: slice, values: Float, bits: GroupDQ, marked: NDArray[np.uint8]) -> None:
             marked[:], counts[rows] = 0, 0
             ramp = (values, bits, gain[rows], readnoise[rows], float(nframes))
-            spread = (least, most, medians, marked, counts[rows])
+            spread = (least, most, known[rows], marked, counts[rows])
             kernels.by_rows(spreading.mark_spreading, values.shape[2], *ramp, *spread)
 
         for rows, values, bits, marked in in_bands(sci, change=(groupdq, marks)):
-            medians = search.flag(values, bits, gain[rows], readnoise[rows], float(nframes))
-            mark(rows, values, bits, marked, medians)
+            search.flag(values, bits, gain[rows], readnoise[rows], float(nframes), known[rows])
+            mark(rows, values, bits, marked)
         if search.clips and _unflag_whole_groups(groupdq):
             for rows, values, bits, marked in in_bands(sci, groupdq, change=(marks,)):
-                mark(rows, values, bits, marked, UNKNOWN)
+                mark(rows, values, bits, marked)
         count = int(counts.sum())
         limits, lasts = _aftermath(gain, group_time, params)
     for rows, *values, bits in in_bands(*((sci,) if lasts.any() else ()), change=(groupdq,)):
         around = with_neighbours(marks, rows)
         samples = values[0] if values else np.empty((0, 0, 0, 0), np.float32)
-        kernels.by_rows(spreading.spread, bits.shape[2], samples, bits, gain[rows], around, limits, lasts)
+        ramp = (samples, bits, gain[rows], known[rows])
+        kernels.by_rows(spreading.spread, bits.shape[2], *ramp, around, limits, lasts)
     return count
 
 
@@ -94,15 +96,24 @@ class Search:
     limit: Any
     by_group: bool = False
 
+    @property
+    def finds_medians(self) -> bool:
+        """Whether it needs the median difference of each pixel."""
+        return self.kernel is jumps.reject_at_once
+
     def flag(
-        self, sci: Float, groupdq: GroupDQ, gain: Float, readnoise: Float, nframes: float
-    ) -> NDArray[np.float64]:
-        """Flag them; the median differences, (ny, nx), e-, if they had to be found for it."""
+        self,
+        sci: Float,
+        groupdq: GroupDQ,
+        gain: Float,
+        readnoise: Float,
+        nframes: float,
+        medians: NDArray[np.float64],
+    ) -> None:
+        """Flag them. medians : (ny, nx), e-, filled if they have to be found for it."""
         noise = (self.limit, self.by_group) if self.clips else (readnoise, nframes, self.limit)
-        medians = np.empty(gain.shape) if self.kernel is jumps.reject_at_once else UNKNOWN
-        found = (medians,) if medians.size else ()
+        found = (medians,) if self.finds_medians else ()
         kernels.by_rows(self.kernel, sci.shape[2], sci, groupdq, gain, *noise, *found)
-        return medians
 
 
 def searching(groupdq: GroupDQ, params: JumpParams) -> Search | None:

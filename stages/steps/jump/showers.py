@@ -14,7 +14,7 @@ from calwebbd.stages import flags
 from calwebbd.stages.exposure import Float, GroupDQ, PixelDQ, Ramp
 from calwebbd.stages.kernels import by_rows, in_threads, rings
 from calwebbd.stages.kernels.differences import median_differences
-from calwebbd.stages.scratch import in_bands, in_parts, plane
+from calwebbd.stages.scratch import in_bands, in_parts
 from calwebbd.stages.steps.jump.detection import unusable_groups
 from calwebbd.stages.steps.jump.params import JumpParams
 from calwebbd.stages.steps.jump.regions import Drawing, find_ellipses
@@ -63,10 +63,8 @@ def flag_showers(ramp: Ramp, detector: Detector, params: JumpParams) -> int:
     typical = typical_differences(ramp.sci, ramp.groupdq, detector, params)
     group_time = ramp.header.real("TGROUP")
     return sum(
-        flag_integration(
-            plane(ramp.sci, i), groupdq, ramp.pixeldq, detector.gain, typical, group_time, params
-        )
-        for i, ((groupdq,),) in enumerate(in_parts(ramp.groupdq, each=1))
+        flag_integration(sci, groupdq, ramp.pixeldq, detector.gain, typical, group_time, params)
+        for sci, ((groupdq,),) in zip(ramp.sci, in_parts(ramp.groupdq, each=1), strict=True)
     )
 
 

@@ -17,7 +17,13 @@ from calwebbd.stages.references import References
 from calwebbd.stages.scratch import Cube
 from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.jump import JumpParams, flag_bad_gain, jump
-from calwebbd.stages.steps.jump.detection import NOT_SEARCHED, detect_jumps, thresholds, unusable_groups
+from calwebbd.stages.steps.jump.detection import (
+    NOT_SEARCHED,
+    UNKNOWN,
+    detect_jumps,
+    thresholds,
+    unusable_groups,
+)
 
 ALONE = {"flag_4_neighbors": False}
 
@@ -295,7 +301,7 @@ def test_kernels_give_the_same_as_python() -> None:
         (jumps.reject_iteratively, (*maps, 1.0, limits)),
         (jumps.reject_at_once, (*maps, 1.0, 4.0, np.empty((2, 70)))),
         (jumps.clip_integrations, (maps[0], 2.0, False)),
-        (spreading.spread, (maps[0], marks, np.array([30.0, 500.0]), np.array([2, 3]))),
+        (spreading.spread, (maps[0], UNKNOWN, marks, np.array([30.0, 500.0]), np.array([2, 3]))),
     ]
     for kernel, rest in calls:
         compiled, plain = flags[:, :, :2].copy(), flags[:, :, :2].copy()
@@ -310,10 +316,9 @@ def test_the_marks_of_spreading_jumps_are_the_same_in_python() -> None:
     sci, flags = np.ascontiguousarray(sci[:, :, :2], np.float32), flags[:, :, :2].copy()
     maps = np.full((2, 70), 1.5, np.float32), np.full((2, 70), 6.0, np.float32)
     compiled, plain = ((np.zeros((2, 7, 2, 9), np.uint8), np.zeros(2, np.int64)) for _ in range(2))
-    unknown = np.empty((0, 0))
-    spreading.mark_spreading(0, 2, sci, flags, *maps, 1.0, 3.0, 100.0, unknown, *compiled)
+    spreading.mark_spreading(0, 2, sci, flags, *maps, 1.0, 3.0, 100.0, UNKNOWN, *compiled)
     with interpreted(spreading.mark_spreading) as function:
-        function(0, 2, sci, flags, *maps, 1.0, 3.0, 100.0, unknown, *plain)
+        function(0, 2, sci, flags, *maps, 1.0, 3.0, 100.0, UNKNOWN, *plain)
     assert compiled[0].any()
     for a, b in zip(compiled, plain, strict=True):
         np.testing.assert_array_equal(a, b)
