@@ -122,7 +122,8 @@ def _befall(scene: faults.Scene, name: str) -> float | None:
     except faults.Missed:
         return None
     if name in KILLS:
-        return None if night.until(lambda: night.told(fault.trace, before), KNOWN_S) is None else 0.0
+        known = not fault.trace or night.until(lambda: night.told(fault.trace, before), KNOWN_S) is not None
+        return 0.0 if known else None
     prefix = scene.sky.observe(name)
     took = night.until(lambda: night.combined(prefix), RECOVERY_S)
     if took is None:
