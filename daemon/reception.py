@@ -69,6 +69,7 @@ class Reception:
             if standing.look:
                 self._expect(path)
                 self._settling.see(path, now, heard=found.expected or not standing.new)
+        found.handled.set()
 
     def look(self) -> None:
         """Have those files examined which have stood still."""

@@ -1,8 +1,9 @@
 """What the watch of folders has to tell: messages to the main loop."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from calwebbd.daemon.scan import Tally
 
@@ -19,11 +20,15 @@ class Hint:
 
 @dataclass(frozen=True)
 class Found:
-    """Files that a scan has found, with their stamps; `expected` if events need not have told of them."""
+    """Files that a scan has found, with their stamps; `expected` if events need not have told of them.
+
+    The scan waits until they have been `handled`: a folder may have more of them than memory.
+    """
 
     root: Path
     files: tuple[tuple[Path, str], ...]
     expected: bool = True
+    handled: Event = field(default_factory=Event, compare=False)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from calwebbd.daemon.scan import Tally, walk
 from calwebbd.daemon.sightings import EVENTS, Doubt, Found, Post, Scanned
 
 BATCH = 500
+PATIENCE_S = 0.5  #: after which a scan looks whether it is still wanted
 DEAF = 3  #: canaries in a row that nobody heard
 PERIODIC = "now and then"  #: the scan that should find nothing which events have not told
 _log = structlog.get_logger(__name__)
@@ -110,9 +111,11 @@ class Watched:
         if self._territory.canaries:
             self._canary.sing()
         for batch in _batches(walk(root, beyond, tally)):
-            if self._stopping:
-                return
-            self._post(Found(root.path, batch, expected))
+            found = Found(root.path, batch, expected)
+            self._post(found)
+            while not found.handled.wait(PATIENCE_S):
+                if self._stopping:
+                    return
         if self._territory.canaries:
             self._canary.seen(tally.canary)
         seconds = time.monotonic() - started

@@ -12,6 +12,7 @@ from typing import Any
 import fake_calibration as fake
 import pytest
 
+from calwebbd.daemon import watched
 from calwebbd.daemon.config import Root
 from calwebbd.daemon.sightings import Doubt, Found, Hint, Scanned
 from calwebbd.daemon.watch import Watcher
@@ -22,9 +23,12 @@ class Heard:
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
+        self.handles = True
         self._changed = threading.Condition()
 
     def post(self, message: Any) -> None:
+        if isinstance(message, Found) and self.handles:
+            message.handled.set()
         with self._changed:
             self.messages.append(message)
             self._changed.notify_all()
@@ -206,3 +210,24 @@ def test_scans_asked_for_while_one_runs_become_one_more(root: Path, heard: Heard
     heard.scans(2)
     time.sleep(0.05)
     assert sum(isinstance(m, Scanned) for m in heard.messages) == 2
+
+
+def test_a_scan_goes_on_when_what_it_found_has_been_handled(
+    root: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "BATCH", 2)
+    for number in range(3):
+        (root / f"jw{number:011d}_02101_00001_nrca1_uncal.fits").write_text("raw")
+    heard.handles = False
+    watcher = Watcher([Root(path=root)], [], heard.post)
+    try:
+        watcher.start()
+        heard.wait(lambda all: any(isinstance(m, Found) for m in all))
+        (first,) = (m for m in heard.messages if isinstance(m, Found))
+        assert len(first.files) == 2
+        heard.handles = True
+        first.handled.set()
+        heard.scans(1)
+    finally:
+        watcher.stop()
+    assert [len(m.files) for m in heard.messages if isinstance(m, Found)] == [2, 1]
