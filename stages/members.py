@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from calwebbd.stages import flags
+from calwebbd.stages import flags, footprints
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Catalogue, Exposure, Image
 from calwebbd.stages.groups import groups
@@ -45,6 +45,31 @@ def planned(images: Sequence[Image]) -> list[LeftOut]:
     """Those whose pointing is what was planned: no one has measured where they look."""
     reason = "its pointing was not measured (ENGQLPTG is PLANNED)"
     return [LeftOut(Path(i.file).name, reason) for i in images if i.header.text("ENGQLPTG") == "PLANNED"]
+
+
+def unfit(images: Sequence[Image]) -> list[LeftOut]:
+    """Those that lack what is needed to place them on the sky, or to say what they weigh."""
+    return [LeftOut(Path(image.file).name, reason) for image in images if (reason := _flaw(image))]
+
+
+def _flaw(image: Image) -> str:
+    header = image.header
+    if image.by_integration:
+        return "it has its integrations one by one, which are not combined"
+    if image.wcs is None or not _placed(str(header.get("S_REGION", ""))):
+        return "it has no S_REGION or no WCS: assign_wcs has not run"
+    time = header.get("EFFEXPTM")
+    if not (isinstance(time, int | float) and time > 0):
+        return f"its EFFEXPTM is {time}, but must be positive"
+    odd = [name for name in ("err", "dq") if getattr(image, name).shape != image.sci.shape]
+    return f"{odd[0].upper()} has another shape than SCI" if odd else ""
+
+
+def _placed(region: str) -> bool:
+    try:
+        return bool(footprints.parse(region))
+    except ValueError:
+        return False
 
 
 def require(images: Sequence[Image], left_out: Sequence[LeftOut], share: float) -> None:

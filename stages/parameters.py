@@ -135,8 +135,14 @@ def _convert(raw: Any, kind: Any, name: str) -> Any:
             return _as_one(raw, choice)
         except (TypeError, ValueError):
             continue
-    wanted = " or ".join(getattr(c, "__name__", str(c)) for c in choices)
+    wanted = " or ".join(_words(choice) for choice in choices)
     raise ParameterError(f"{name} cannot be {raw!r}: it takes {wanted}")
+
+
+def _words(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(kind)))}"
+    return getattr(kind, "__name__", str(kind))
 
 
 def _as_one(raw: Any, kind: Any) -> Any:

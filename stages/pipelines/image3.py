@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calwebbd.stages.astray import astray
 from calwebbd.stages.exposure import Catalogue, Exposure, Header, Image, Mosaic
-from calwebbd.stages.members import LeftOut, member_table, planned, require
+from calwebbd.stages.members import LeftOut, member_table, planned, require, unfit
 from calwebbd.stages.run import Run
 from calwebbd.stages.step import Step, pipeline
 from calwebbd.stages.steps.assign_mtwcs import assign_mtwcs
@@ -68,15 +68,16 @@ def image3(run: Run, images: list[Image]) -> dict[str, Exposure | Catalogue | li
 
 
 def usable(run: Run, images: list[Image]) -> tuple[list[Image], list[LeftOut]]:
-    """The images whose pointing is known and can be right, and who is left out.
+    """The images that can be combined, whose pointing is known and can be right, and who is left out.
 
     Of a moving target exposures need not see the same sky. Raises InputError if too many are left out.
     """
-    params = run.parameters.values
-    left_out = list(run.left_out)
+    params, moving = run.parameters.values, images[0].header.text("TARGTYPE") == "MOVING"
+    left_out = [*run.left_out, *unfit(images)]
+    images = _without(images, left_out)
     if not params.use_planned_pointing:
         left_out += planned(images)
-    if not params.use_stray_pointing and images[0].header.text("TARGTYPE") != "MOVING":
+    if not params.use_stray_pointing and not moving:
         left_out += astray(_without(images, left_out))
     images = _without(images, left_out)
     require(images, left_out, params.minimum)

@@ -247,7 +247,7 @@ HEADER = """# Mosaics beside the truth
 calwebbd {ours} and jwst {official} combine the same files: four simulated dithers of NIRCam's NRCA1
 (F200W) and NRCALONG (F444W), SUB320, 6 groups, seed 1, calibrated by calwebbd. Then 400 cosmic rays
 that stage 1 has not found are added to each image, and a satellite crosses the second exposure.
-Made by `python tests/oracle/imaging_truth.py --write`.
+Made by `python tests/oracle/imaging_truth.py --write`. What the columns mean is [below](#how-to-read-it).
 """
 TAIL = """
 ![The mosaic in F200W without outlier_detection, and with it](pictures/trail.png)
@@ -257,8 +257,12 @@ only one exposure has seen.
 
 ## How to read it
 
-Stars stand alone, by 20 pixels, and inside of the mosaic; flux and place are of those of S/N > 20, scatter is
-half the range that holds the central 68 %. Photons: what the flux error allows (width of the image / S/N).
+**Stars** are those that stand alone, by 20 pixels, inside of the mosaic. *Found*: in the catalogue, of those
+injected. *Flux*: the total flux of the catalogue over the injected one, less one: median ± scatter. *Place*:
+the scatter of catalogue less truth along x and along y, in thousandths of a pixel of the mosaic, about their
+median (that is the pointing error of the first exposure, with which the others are aligned). *Photons*: the
+scatter that photons alone allow, width of the image / S/N. Flux and place are of stars of S/N > 20; scatter
+is half the range that holds the central 68 %.
 
 What stars are off by in flux is not noise. The row *without noise* has the same stars, dithers and
 references, and no photon, read, bias or cosmic-ray noise at all: fluxes have the same bias and scatter, star
@@ -276,13 +280,13 @@ the same stars scatter by 6.9 and 9.2. The limit itself is too low by up to 1.5,
 out that drizzled pixels share their noise (Fruchter & Hook 2002,
 [doi:10.1086/338393](https://doi.org/10.1086/338393)).
 
-Trail and cosmic rays are counted where they are brighter than 5 ERR. Those that are not flagged lie close to
-that limit (the step's own is 5 ERR too, and more on the flanks of stars), or where no other exposure looks.
-Flagged beside are pixels to which less than 0.1 ERR has been added.
+**Trail and cosmic rays** are counted, in pixels of the exposures, where they are brighter than 5 ERR. Those
+that are not flagged lie close to that limit (the step's own is 5 ERR too, and more on the flanks of stars),
+or where no other exposure looks. Flagged beside are pixels to which less than 0.1 ERR has been added.
 
-Pixels touched are those that differ by more than 5 ERR from a mosaic of the same files before anything was
-added, when outlier_detection is skipped; before and after are half the range that holds the central 68 % of
-their differences from that mosaic.
+**Mosaics** are compared with one of the same files before anything was added. Pixels touched are those that
+differ from it by more than 5 ERR when outlier_detection is skipped; *before* (without the step) and *after*
+(with it) are the scatter of their differences, *still above 5 ERR* is how many of them the step leaves so.
 """
 
 

@@ -86,6 +86,11 @@ def test_a_value_of_another_type_is_refused_with_both_named(name: str, value: An
         merged(**{name: value})
 
 
+def test_what_a_parameter_can_be_is_named() -> None:
+    with pytest.raises(ParameterError, match="cannot be 'mode': it takes one of median, mean"):
+        merged(method="mode")
+
+
 def test_an_unknown_parameter_is_refused_unless_it_comes_from_crds() -> None:
     with pytest.raises(ParameterError, match=r"sets jump.treshold"):
         merged(treshold=4)

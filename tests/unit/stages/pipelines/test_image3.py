@@ -1,6 +1,6 @@
 """Which products image3 makes of which images, and what they hold."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +112,26 @@ def test_the_table_of_members_says_who_was_used_and_how() -> None:
     assert table["sky_method"].tolist()[:2] == ["match", "match"]
     assert table["outliers"][0] > 0
     assert len(products["crf"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda image: setattr(image, "wcs", None), "assign_wcs has not run"),
+        (lambda image: image.header.pop("S_REGION"), "assign_wcs has not run"),
+        (lambda image: image.header.update(S_REGION="CIRCLE"), "assign_wcs has not run"),
+        (lambda image: image.header.pop("EFFEXPTM"), "its EFFEXPTM is None"),
+        (lambda image: image.header.update(EFFEXPTM=0.0), "its EFFEXPTM is 0.0"),
+        (lambda image: setattr(image, "sci", image.sci[None]), "integrations one by one"),
+        (lambda image: setattr(image, "err", image.err[1:]), "ERR has another shape"),
+    ],
+)
+def test_a_member_that_cannot_be_combined_is_left_out(change: Callable[[Image], Any], reason: str) -> None:
+    images = dithers(3)
+    change(images[1])
+    table = image3.function(Hand("source_catalog"), images)["members"].table
+    assert table["used"].tolist() == [True, True, False]
+    assert reason in table["reason"][2]
 
 
 def test_too_few_usable_members_make_no_mosaic() -> None:
