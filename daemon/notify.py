@@ -5,10 +5,10 @@ import socket
 from contextlib import suppress
 
 
-def notify(*lines: str) -> None:
+def notify(*lines: str, wait_s: float = 1.0) -> None:
     """Send lines such as ``READY=1``; without a supervisor nothing happens.
 
-    One that does not take them will miss our WATCHDOG=1 and act on that; the service goes on.
+    One that does not take them in this time will miss our WATCHDOG=1 and act on that; the service goes on.
     """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
@@ -17,7 +17,7 @@ def notify(*lines: str) -> None:
         suppress(OSError),
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel,
     ):
-        channel.settimeout(1.0)
+        channel.settimeout(wait_s)
         channel.connect("\0" + address[1:] if address.startswith("@") else address)
         channel.sendall("\n".join(lines).encode())
 

@@ -43,6 +43,6 @@ class Pulse:
         if stalled := self._stalled:
             if stalled != before:
                 _log.error("stalled", parts=stalled)
-            notify(f"STATUS=stalled: {', '.join(stalled)}")
+            notify(f"STATUS=stalled: {', '.join(stalled)}", wait_s=0)
             return
-        notify("WATCHDOG=1", f"STATUS={state}")
+        notify("WATCHDOG=1", f"STATUS={state}", wait_s=0)  # a supervisor that is slow does not make us so
