@@ -198,3 +198,27 @@ WHERE member.value IS NULL AND gathering.state = 'open';
 -- What operators and the service decided.
 DROP VIEW IF EXISTS decisions;
 CREATE VIEW decisions AS SELECT id, at, who, what, subject, why FROM decision;
+
+-- All that decided what an attempt made, line by line: those of one that another lacks are what `diff` tells.
+DROP VIEW IF EXISTS recipes;
+CREATE VIEW recipes AS
+SELECT id AS attempt, 'pipeline' AS what, '' AS name, pipeline AS value FROM activity WHERE outcome = 'complete'
+UNION ALL SELECT id, 'context', '', context FROM activity WHERE outcome = 'complete'
+UNION ALL SELECT id, 'code', '', code FROM activity WHERE outcome = 'complete'
+UNION ALL SELECT activity, iif(kind = 'reference', 'reference', 'input'), iif(kind = 'reference', role, name),
+                 iif(kind = 'reference', name, entity) FROM used JOIN entity ON entity.id = used.entity
+UNION ALL SELECT activity, 'sha1', name, sha1 FROM used JOIN entity ON entity.id = used.entity WHERE sha1 != ''
+UNION ALL SELECT attempt, 'parameter', step || '.' || parameter, value FROM parameters
+UNION ALL SELECT attempt, 'step', step, status FROM steps;
+
+-- Products that were made again to compare, as `replay` does.
+DROP VIEW IF EXISTS replays;
+CREATE VIEW replays AS
+SELECT id, at, who, subject AS product, why AS verdict FROM decision WHERE what = 'replay';
+
+-- What contexts that wait for an operator would have made again; of any other context ask `whatif`.
+DROP VIEW IF EXISTS impacts;
+CREATE VIEW impacts AS
+SELECT proposal.context, proposal.at, job.stage AS pipeline, substr(subject, instr(subject, ':') + 1) AS product,
+       job.id AS job
+FROM proposal, json_each(proposal.answer, '$.jobs') AS affected JOIN job ON job.id = affected.value;

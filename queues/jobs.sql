@@ -145,8 +145,10 @@ UPDATE job SET due = 1, held = 0, not_before = :now, reason = 'asked for again'
 WHERE id = :id AND state = 'ready' AND due = 0
 
 -- name: shift_jobs
--- The clock was set: what waits goes on waiting as long as it would have.
-UPDATE job SET not_before = not_before + :seconds WHERE state = 'ready' AND due = 0 AND held = 0
+-- The clock was set: what waits goes on waiting as long as it would have. What has begun to wait since then
+-- is shifted too far, and waits as long as any may at most.
+UPDATE job SET not_before = min(not_before + :seconds, :now + :longest_s)
+WHERE state = 'ready' AND due = 0 AND held = 0
 
 -- name: shift_leases
 -- Of whom the clock belongs to.
@@ -154,7 +156,7 @@ UPDATE job SET lease_until = lease_until + :seconds WHERE worker = :worker
 
 -- name: shift_probes
 -- Those of paused stages likewise.
-UPDATE stage SET probe_at = probe_at + :seconds WHERE probe_at IS NOT NULL
+UPDATE stage SET probe_at = min(probe_at + :seconds, :now + wait_s) WHERE probe_at IS NOT NULL
 
 -- name: drop
 -- An operator gives it up.

@@ -39,6 +39,7 @@ POLICIES: dict[Failure, Policy] = {
     Failure.LOST: Policy(attempts=50),
     Failure.ERROR: Policy(attempts=2, delay_s=5.0),
 }
+LONGEST_S = 1.25 * max(policy.longest_s for policy in POLICIES.values())  #: that a job waits
 #: of all kinds together, so that failures which take turns end too
 MOST_ATTEMPTS = 2000
 

@@ -17,7 +17,7 @@ from calwebbd.queues.database import Row, connect
 from calwebbd.queues.gatherings import Gatherings
 from calwebbd.queues.holds import Holds
 from calwebbd.queues.job import Job, NewJob, State
-from calwebbd.queues.retry import Failure, after
+from calwebbd.queues.retry import LONGEST_S, Failure, after
 from calwebbd.queues.stages import Stages
 
 __all__ = ["Stale", "Store", "connect"]
@@ -180,11 +180,14 @@ class Store(Stages, Gatherings, Holds):
             self._do("turns_of", share=share)
 
     def shift(self, worker: str, seconds: float, now: float) -> None:
-        """The wall clock was set forward by so much, or back, and says `now`: all still waits as long."""
+        """The wall clock was set forward by so much, or back, and says `now`: all still waits as long.
+
+        What has begun to wait since then waits longer if it was set forward, but no longer than any may.
+        """
         with self.transaction():
-            self._do("shift_jobs", seconds=seconds)
+            self._do("shift_jobs", seconds=seconds, now=now, longest_s=LONGEST_S)
             self._do("shift_leases", worker=worker, seconds=seconds)
-            self._do("shift_probes", seconds=seconds)
+            self._do("shift_probes", seconds=seconds, now=now)
             self.postpone(seconds, now)
 
     def get(self, job_id: int) -> Job:

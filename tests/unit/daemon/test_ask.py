@@ -1,5 +1,6 @@
 """Questions to the records of nights with fake calibration, and their views."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -165,6 +166,17 @@ def test_stale_names_what_is_no_longer_current(config: Config) -> None:
     ]
 
 
+def lacking(config: Config, product: str) -> set[tuple[Any, ...]]:
+    """Of its second version what its first was not made of."""
+    recipe = "SELECT what, name, CAST(value AS TEXT) FROM recipes JOIN versions USING (attempt)"
+    of = f"{recipe} WHERE path = '{product}' AND version ="
+    return set(view(config, f"{of} 2 EXCEPT {of} 1"))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def test_diff_tells_inputs_contexts_and_parameters_of_two_versions(config: Config) -> None:
     fake.expose(incoming(config), text="dim")
     serve(config)
@@ -179,6 +191,11 @@ def test_diff_tells_inputs_contexts_and_parameters_of_two_versions(config: Confi
     assert answer["differences"][0] == "context: jwst_0001.pmap → jwst_0002.pmap"
     assert answer["differences"][1].startswith(f"input {fake.name()}: ")
     assert answer["differences"][2] == "parameter copy.factor: 1 (default) → 4 (default)"
+    assert lacking(config, answer["products"][0]["path"]) == {
+        ("context", "", "jwst_0002.pmap"),
+        ("input", fake.name(), sha256(incoming(config) / fake.name())),
+        ("parameter", "copy.factor", "4"),
+    }
     with pytest.raises(Unknown, match="has 2 versions, none of them is 7"):
         ask(config, lambda it: it.diff(f"{rate}@7", rate))
 
@@ -246,3 +263,28 @@ def test_each_view_can_be_asked(name: str, config: Config) -> None:
     fake.expose(incoming(config))
     serve(config)
     view(config, f"SELECT * FROM {name}")
+
+
+def test_views_have_what_the_verbs_tell(config: Config) -> None:
+    raw = fake.expose(incoming(config), 1, of=3)
+    fake.expose(incoming(config), 2, of=3, DO="missing", AT="image2")
+    (incoming(config) / fake.name(3)).write_text("once upon a time")
+    serve(config)
+    rate, cal = fake.name(suffix="rate"), fake.name(suffix="cal")
+    files = dict(view(config, "SELECT name, state FROM files WHERE origin != 'product'"))
+    assert files == {fake.name(1): "done", fake.name(2): "done", fake.name(3): "quarantined"}
+    assert all(ask(config, lambda it, file=file: it.where(file))["state"] == files[file] for file in files)
+    waiting = set(view(config, "SELECT kind, name FROM waiting"))
+    assert ("job", f"image2:{fake.name(2).removesuffix('_uncal.fits')}") in waiting
+    assert ("member", f"image3:{MOSAIC.removesuffix('_i2d.fits')} {fake.name(2, suffix='cal')}") in waiting
+    of = f"FROM lineage WHERE product = '{config.folders.output / rate}'"
+    assert view(config, f"SELECT name, sha256 {of} AND kind = 'uncal'") == [(raw.name, sha256(raw))]
+    sources = dict(view(config, f"SELECT source, steps FROM ancestry WHERE product = '{cal}'"))
+    assert sources[raw.name] == 2
+    made = ask(config, lambda it: it.lineage(cal))["made_by"]
+    steps = f"FROM steps JOIN versions USING (attempt) WHERE path = '{config.folders.output / cal}'"
+    assert view(config, f"SELECT step, status {steps}") == [(s["name"], s["status"]) for s in made["steps"]]
+    tries = "SELECT outcome, failure FROM attempts WHERE pipeline = 'image2' ORDER BY product"
+    assert view(config, tries) == [("complete", ""), ("failed", "missing")]
+    assert view(config, "SELECT count(*) FROM latency") == [(3,)]
+    assert ("service", "start") in view(config, "SELECT who, what FROM decisions")

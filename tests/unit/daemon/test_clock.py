@@ -16,7 +16,8 @@ from calwebbd.daemon.clock import WallClock
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.database import open_store
 from calwebbd.queues.job import NewJob
-from calwebbd.queues.retry import Failure
+from calwebbd.queues.retry import LONGEST_S, Failure
+from calwebbd.queues.stages import Breaker
 from calwebbd.queues.store import Store
 
 __all__ = ["config", "started"]
@@ -60,6 +61,23 @@ def test_what_waits_waits_as_long_as_it_would_have(store: Store, seconds: float)
     store.shift("me", seconds, 100.0 + seconds)
     assert store.next_due(0.0) == pytest.approx(due + seconds)
     assert store.group("g").changed_at == pytest.approx(100.0 + seconds)
+
+
+def test_what_fails_after_the_clock_was_set_and_before_that_is_noticed_does_not_wait_for_years(
+    store: Store,
+) -> None:
+    years = 56 * 365 * DAY
+    store.put(NewJob(key="k", stage="s", subject="x", priority=1, mem_mb=1, payload="{}"), 0.0)
+    claimed = store.claim("me", 0.0, lease_s=60.0, budget_mb=9)
+    assert claimed is not None
+    breaker = Breaker(failures=1, probe_s=300.0)
+    store.fail(claimed, Failure.MISSING, "", years, jitter=0.0, budget_mb=9)
+    store.strain("s", "x", Failure.MISSING, "", years, breaker)
+    store.shift("me", years, years + 1.0)
+    due = store.next_due(0.0)
+    assert due is not None
+    assert due <= years + 1.0 + LONGEST_S
+    assert store.paused()[0]["probe_at"] <= years + 1.0 + 300.0
 
 
 def test_leases_are_as_long_as_before(store: Store) -> None:

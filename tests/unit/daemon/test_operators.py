@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from calwebbd.daemon.configfile import load
 from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.service import Service
 from calwebbd.queues import retry
+from calwebbd.queues.store import connect
 
 CONFIG = """
 [folders]
@@ -244,6 +246,11 @@ def test_a_product_is_made_again_and_is_the_same(
     assert main(["replay", rate]) == 1
     moved.rename(raw)
     assert say("replay", rate)["verdict"] == "identical"
+    with closing(connect(config.folders.database, readonly=True)) as records:
+        told = records.execute("SELECT product, verdict FROM replays ORDER BY id").fetchall()
+    assert [tuple(row) for row in told] == [
+        (str(product), "identical"), (str(config.folders.output / rate), "identical"),
+    ]  # fmt: skip
 
 
 def test_what_was_recorded_counts_not_what_lies_there_now(config: Config, say: Callable[..., Any]) -> None:

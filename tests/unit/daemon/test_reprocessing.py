@@ -115,6 +115,8 @@ def test_a_context_that_changes_something_waits_for_approval(night: Config, doub
     refresh(night, double, NEW)
     assert made(night) == before
     assert rows(night, "SELECT context FROM proposal") == [(NEW,)]
+    root = fake.name().removesuffix("_uncal.fits")
+    assert rows(night, "SELECT context, pipeline, product FROM impacts") == [(NEW, "detector1", root)]
     answer = channel.ask(night, Approve(context=NEW))
     assert (answer["context"], answer["jobs"], answer["certified"]) == (NEW, 1, 2)
     run_once(night)
