@@ -80,9 +80,15 @@ def member_name(name: str) -> str:
     return f"{split_suffix(name)[0]}_cal.fits"
 
 
-def estimate_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:
-    """Memory a job needs, MB."""
-    return peak_mb(stage_of(pipeline), headers)
+def estimate_mb(
+    pipeline: str,
+    headers: Sequence[Mapping[str, Any]],
+    *,
+    threads: int = 1,
+    mosaic_mb: int | None = None,
+) -> int:
+    """Memory a job needs, MB; see `peak_mb`."""
+    return peak_mb(stage_of(pipeline), headers, threads=threads, mosaic_mb=mosaic_mb)
 
 
 def estimate_disk_mb(pipeline: str, headers: Sequence[Mapping[str, Any]]) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,12 @@ class Terms:
 
 def terms(config: Config, context: str) -> Terms:
     """What the configuration says of them."""
-    waits, queue = config.associations, config.queue
+    waits, queue, workers = config.associations, config.queue, config.workers
     return Terms(
         output=config.folders.output,
         context=context,
         code=plugins.code(),
-        budget_mb=config.workers.budget_mb,
+        budget_mb=workers.budget_mb,
         steps=config.steps,
         rules=config.rules,
         quicklook=config.products.quicklook,
@@ -95,4 +96,5 @@ def terms(config: Config, context: str) -> Terms:
         partial=waits.partial,
         breaker=Breaker(queue.failures, queue.probe_seconds),
         persistence=config.persistence,
+        estimate=partial(estimate_mb, threads=workers.threads, mosaic_mb=workers.mosaic_mb),
     )

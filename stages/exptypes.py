@@ -134,7 +134,8 @@ def pipeline_for(header: Header, kind: str) -> Route:
         if pipeline in {"image3", "wfs-image3"} and kind != "cal":
             return Route(None, f"calwebb_{pipeline} takes cal products, not {kind}")
     else:
-        return Route(None, f"no pipeline starts from {kind} products")
+        starts = f"no pipeline starts from {kind} products"
+        return Route(None, starts if kind else "its name has no suffix that says what it is, as _uncal does")
     if pipeline is None:
         return Route(None, f"{name} has no pipeline that starts from {kind} products")
     if pipeline not in PIPELINES:

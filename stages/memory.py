@@ -14,12 +14,13 @@ from typing import Any
 from calwebbd.stages.header import integer, text
 
 MB = 1 << 20
-PROCESS = 290 * MB  #: Python with its libraries and compiled kernels
+PROCESS = {1: 240 * MB, 2: 290 * MB, 3: 290 * MB}  #: by stage: Python, its libraries, compiled kernels
 SAMPLE = 5  #: bytes of a sample and its flags
 IN_MEMORY = 256 * MB  #: samples of an exposure; those of a longer one are on disk
 AT_ONCE = 64 * MB  #: of which so much is in memory at a time
 BUDGET = "CALWEBBD_MOSAIC_MB"  #: of the environment, see `budget`; 256 if it is not there
-PIXEL = 90  #: bytes of a pixel's references, flags and rates
+PIXEL = 32  #: bytes of a pixel's references, flags and rates
+THREAD = 20  #: bytes of a pixel of an image that a thread works on, for each thread but the first
 RATE = 24  #: bytes of a pixel's rates in one integration
 IMAGE = 120  #: bytes of a pixel in stage 2, its rectified image among them
 MEMBER = 60  #: bytes of a pixel of one of the images that stage 3 combines
@@ -30,15 +31,22 @@ ARENA_MAX, MMAP_THRESHOLD, TRIM_THRESHOLD = -8, -3, -1  # malloc.h: M_ARENA_MAX,
 LARGE = 4 * MB  #: bytes of an array that lies outside the heap: numpy asks for huge pages from here on
 
 
-def peak_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
-    """Memory a job of this stage needs for exposures of these headers, MB."""
+def peak_mb(
+    stage: int, headers: Sequence[Mapping[str, Any]], *, threads: int = 1, mosaic_mb: int | None = None
+) -> int:
+    """Memory a job of this stage needs for exposures of these headers, MB.
+
+    threads : that it may use
+    mosaic_mb : for images that are combined, and as much for their mosaic; None: as `budget` says
+    """
     if stage == 1:
-        return sum(_ramps(header) for header in headers) // MB
+        return sum(_ramps(header) + THREAD * (threads - 1) * _pixels(header) for header in headers) // MB
     if stage == 2:
-        return (PROCESS + sum(IMAGE * _pixels(h) * integrations(h) for h in headers)) // MB
+        return (PROCESS[2] + sum(IMAGE * _pixels(h) * integrations(h) for h in headers)) // MB
     pixels = [_pixels(header) for header in headers]
-    one_by_one = IMAGE * max(pixels, default=0) + budget()
-    return (PROCESS + min(MEMBER * sum(pixels), one_by_one)) // MB
+    combined = budget() if mosaic_mb is None else mosaic_mb * MB
+    one_by_one = IMAGE * max(pixels, default=0) + combined
+    return (PROCESS[3] + min(MEMBER * sum(pixels), one_by_one)) // MB
 
 
 def disk_mb(stage: int, headers: Sequence[Mapping[str, Any]]) -> int:
@@ -75,7 +83,7 @@ def _ramps(header: Mapping[str, Any]) -> int:
     if turns > 1:
         samples *= 2
     rates = AT_ONCE if stored else nints * RATE * pixels
-    return PROCESS + samples + PIXEL * pixels + rates
+    return PROCESS[1] + samples + PIXEL * pixels + rates
 
 
 def integrations(header: Mapping[str, Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,11 @@ class Reference:
             if part is None:
                 return read_array(self.path, hdus[name], planes=planes, rows=rows)
             lines, columns = part
-            lines = lines[rows or slice(None)]
-            first, last = int(lines.min()), int(lines.max())
-            array = read_array(self.path, hdus[name], planes=planes, rows=slice(first, last + 1))
-        return np.ascontiguousarray(_taken(_taken(array, lines - first, -2), columns, -1))
+            lines, places = np.unique(lines[rows or slice(None)], return_inverse=True)
+            read = partial(read_array, self.path, hdus[name], planes=planes)
+            pieces = [_taken(read(rows=each), columns, -1) for each in _runs(lines)]
+        array = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-2)
+        return np.ascontiguousarray(_taken(array, places, -2))
 
     def floats(
         self,
@@ -181,6 +183,12 @@ def bands(shape: tuple[int, ...], nplanes: int) -> Iterator[slice]:
     ny, nx = shape[-2:]
     each = max(1, BAND // (nplanes * nx * np.dtype(np.float32).itemsize))
     return (slice(start, min(start + each, ny)) for start in range(0, ny, each))
+
+
+def _runs(lines: Lines) -> list[slice]:
+    """Lines that follow each other, of lines in order: stripes may be a thousand lines apart."""
+    ends = np.flatnonzero(np.diff(lines) > 1) + 1
+    return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(lines, ends)]
 
 
 def _taken(array: NDArray[Any], lines: Lines, axis: int) -> NDArray[Any]:

@@ -167,12 +167,13 @@ def fourier_fit(detector: str, subarray: str) -> Callable[[Float, Mask], Noise]:
 
     def fit(image: Float, mask: Mask) -> Noise:
         lines, used = fourier.to_lines(image, detector), fourier.to_lines(mask, detector)
+        shape = lines.shape  # of the lines themselves the noise must not keep hold
         if image.shape == FULL:
             spectra = fourier.fit_lines(lines, used)
-            return lambda: fourier.from_lines(fourier.model_lines(spectra, lines.shape[1]), detector)
+            return lambda: fourier.from_lines(fourier.model_lines(spectra, shape[1]), detector)
         parts = sections.fit_sections(lines, used, band)
         if parts is None:
             raise Failed("no pixel of the background is left to fit")
-        return lambda: fourier.from_lines(sections.model_sections(parts, lines.shape), detector)
+        return lambda: fourier.from_lines(sections.model_sections(parts, shape), detector)
 
     return fit

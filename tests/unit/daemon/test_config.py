@@ -6,6 +6,8 @@ import pytest
 
 from calwebbd.daemon.configfile import ConfigError, load
 from calwebbd.daemon.runner import surroundings
+from calwebbd.daemon.terms import terms
+from calwebbd.stages.memory import MB, THREAD
 
 ROOT = Path(__file__).resolve().parents[3]
 LEAST = '[folders]\nwatch = ["in"]\noutput = "out"\nstate = "state"\n'
@@ -28,6 +30,16 @@ def test_folders_are_enough_and_relative_to_the_file(tmp_path: Path) -> None:
 def test_workers_get_the_budget_of_a_mosaic(tmp_path: Path) -> None:
     config = load(written(tmp_path, LEAST + "[workers]\nmosaic_mb = 700\n"))
     assert surroundings(config)["CALWEBBD_MOSAIC_MB"] == "700"
+
+
+def test_memory_is_foreseen_for_the_threads_and_the_budget_of_a_worker(tmp_path: Path) -> None:
+    frames = [{"SUBSIZE1": 2048, "SUBSIZE2": 2048, "NGROUPS": 10}] * 64
+    plain, more = (
+        terms(load(written(tmp_path, LEAST + workers)), "c.pmap").estimate
+        for workers in ("", "[workers]\nthreads = 3\nmosaic_mb = 700\n")
+    )
+    assert more("detector1", frames[:1]) == plain("detector1", frames[:1]) + 2 * 2048 * 2048 * THREAD // MB
+    assert more("image3", frames) == plain("image3", frames) + 700 - 256
 
 
 def test_a_scheduler_has_an_address_or_a_file(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_the_pipelines_of_images_follow_one_another():
         ("NRC_TSIMAGE", "rate", "stage 2 takes the rateints product of NRC_TSIMAGE, not rate"),
         ("NRC_IMAGE", "calints", "calwebb_image3 takes cal products, not calints"),
         ("NRC_IMAGE", "i2d", "no pipeline starts from i2d products"),
+        ("NRC_IMAGE", "", "its name has no suffix that says what it is, as _uncal does"),
         ("NRC_FLAT", "rate", "NRC_FLAT has no pipeline that starts from rate products"),
         ("", "uncal", "no EXP_TYPE has no pipeline that starts from uncal products"),
     ],

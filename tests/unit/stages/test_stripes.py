@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ramps import make_ramp, make_stripes
 
 from calwebbd.stages.errors import InputError, ReferenceMissing
 from calwebbd.stages.exposure import Subarray
+from calwebbd.stages.fits.arrays import read_array
 from calwebbd.stages.references import Reference, References
 from calwebbd.stages.stripes import Pattern, Stripes, window
 
@@ -121,6 +123,17 @@ def test_a_reference_gives_the_rows_that_were_read(tmp_path: Path) -> None:
     rows = [0, 6, 7, 16, 17]
     np.testing.assert_array_equal(Reference("gain", path, window(ramp)).floats(), whole[rows, 1:4])
     np.testing.assert_array_equal(References({"gain": path}, window(ramp))["gain"].floats(), whole[rows, 1:4])
+
+
+def test_lines_between_stripes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = reference_of(tmp_path, np.zeros((20, 5), np.float32), SUBSTRT1=101, SUBSTRT2=1)
+    ramp = make_stripes(
+        np.zeros((1, 1, 5, 3)), SUBSTRT1=102, SUBSTRT2=1, MSTR_RD1=1, MSTR_SK1=5, MSTR_RD2=2, MSTR_SK2=8
+    )
+    read = Mock(wraps=read_array)
+    monkeypatch.setattr("calwebbd.stages.references.read_array", read)
+    Reference("gain", path, window(ramp)).floats()
+    assert [call.kwargs["rows"] for call in read.mock_calls] == [slice(0, 1), slice(6, 8), slice(16, 18)]
 
 
 def test_a_reference_gives_the_columns_that_were_read(tmp_path: Path) -> None:

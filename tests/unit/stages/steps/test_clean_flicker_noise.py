@@ -1,3 +1,4 @@
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,16 @@ def test_drifts_of_nirspec_vanish(references: References, detector: str) -> None
     before = np.std(ramp.sci[0, -1] - clean[0, -1])
     clean_flicker_noise(ramp, references, fit_method="fft")
     assert np.std(ramp.sci[0, -1] - clean[0, -1]) < 0.3 * before
+
+
+@pytest.mark.parametrize(("subarray", "shape"), [("FULL", (2048, 2048)), ("SUBS200A1", (64, 512))])
+def test_noise_that_waits_for_its_turn_does_not_keep_the_image(subarray: str, shape: tuple[int, int]) -> None:
+    image = np.ones(shape, np.float32)
+    held = weakref.ref(image)
+    noise = fourier_fit("NRS1", subarray)(image, np.ones(shape, bool))
+    del image
+    assert held() is None
+    assert noise().shape == shape
 
 
 def test_full_frames_of_nirspec_are_fitted_line_by_line() -> None:
