@@ -32,22 +32,16 @@ class Tally:
 
 
 def walk(root: Root, excluded: frozenset[Path], tally: Tally) -> Iterator[tuple[Path, str]]:
-    """Files that are taken, with their stamps, depth first and by name.
+    """Files that are taken, with their stamps, in the order in which the folders name them.
 
+    A folder is read as it is walked: of one with very many files never more than a few are in memory.
     Links to files are followed if the root says so, links to folders never: they may lead in a circle.
     """
     yield from _walk(root, root.path, excluded, tally)
 
 
 def _walk(root: Root, folder: Path, excluded: frozenset[Path], tally: Tally) -> Iterator[tuple[Path, str]]:
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as error:
-        if folder == root.path or not isinstance(error, FileNotFoundError):  # a folder may go meanwhile
-            tally.unreadable.append(f"{folder} ({error.strerror})")
-        return
-    for entry in entries:
+    for entry in _entries(root, folder, tally):
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False):
             if path in excluded or not root.recursive:
@@ -70,6 +64,15 @@ def _walk(root: Root, folder: Path, excluded: frozenset[Path], tally: Tally) -> 
             tally.files += 1
             tally.found += 1
             yield path, stamp
+
+
+def _entries(root: Root, folder: Path, tally: Tally) -> Iterator["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError as error:
+        if folder == root.path or not isinstance(error, FileNotFoundError):  # a folder may go meanwhile
+            tally.unreadable.append(f"{folder} ({error.strerror})")
 
 
 def _flaw(root: Root, entry: "os.DirEntry[str]") -> str:

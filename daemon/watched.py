@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -185,11 +186,6 @@ def _identity(root: Path) -> tuple[int, int] | None:
 
 
 def _batches(files: Iterator[tuple[Path, str]]) -> Iterator[tuple[tuple[Path, str], ...]]:
-    batch: list[tuple[Path, str]] = []
-    for file in files:
-        batch.append(file)
-        if len(batch) == BATCH:
-            yield tuple(batch)
-            batch = []
-    if batch:
+    """A few at a time, each time by name: what was taken first is calibrated first."""
+    while batch := sorted(islice(files, BATCH)):
         yield tuple(batch)
