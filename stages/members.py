@@ -62,7 +62,15 @@ def _flaw(image: Image) -> str:
     if not (isinstance(time, int | float) and time > 0):
         return f"its EFFEXPTM is {time}, but must be positive"
     odd = [name for name in ("err", "dq") if getattr(image, name).shape != image.sci.shape]
-    return f"{odd[0].upper()} has another shape than SCI" if odd else ""
+    if odd:
+        return f"{odd[0].upper()} has another shape than SCI"
+    return "" if _has_values(image) else "none of its pixels has a value that may be used"
+
+
+def _has_values(image: Image) -> bool:
+    """Found within a few rows, as a rule."""
+    rows = zip(image.sci, image.dq, strict=True)
+    return any((np.isfinite(sci) & (dq & flags.DO_NOT_USE == 0)).any() for sci, dq in rows)
 
 
 def _placed(region: str) -> bool:

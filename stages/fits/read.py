@@ -135,6 +135,8 @@ def read_image(path: Path | str, *, stored: bool = False) -> Image:
 def _open(path: Path | str) -> Any:
     try:
         hdus = open_fits(path)
+    except FileNotFoundError:
+        raise InputError("does not exist", file=str(path)) from None
     except OSError as error:
         raise InputError(f"cannot be read as FITS ({error})", file=str(path)) from error
     if "SCI" not in hdus:

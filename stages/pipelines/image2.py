@@ -28,7 +28,8 @@ def image2(run: Run, exposure: Image) -> dict[str, Exposure]:
         return {"calints": image}
     products: dict[str, Exposure] = {"cal": image}
     if image.header.text("EXP_TYPE") in DIRECT:
-        if image.header.get("S_FLAT") == "COMPLETE":  # NaN and flags agree, so that resample changes nothing
+        # without a WCS resample is skipped, and says so in it; with a flat NaN and flags agree already
+        if image.wcs is not None and image.header.get("S_FLAT") == "COMPLETE":
             run.begin_before(resample, "cal", image)
         rectified = run.step(resample, image)
         if rectified is not image:  # not skipped

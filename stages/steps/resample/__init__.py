@@ -11,7 +11,7 @@ from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Image, Mosaic
 from calwebbd.stages.groups import groups
 from calwebbd.stages.references import References
-from calwebbd.stages.step import step
+from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.resample.drizzle import Drizzled, drizzle
 from calwebbd.stages.steps.resample.frame import Frame, FrameParams, output_frame
 from calwebbd.stages.steps.resample.metadata import (
@@ -45,12 +45,15 @@ def resample(exposures: Image | Sequence[Image], references: References, params:
     """Drizzle one exposure or several onto one frame.
 
     Afterwards NaN and DO_NOT_USE match in exposures in memory; nothing else in them changes.
+    Raises Skip for a single exposure without WCS.
     Source: specification image2 §6.
     """
     images = [exposures] if isinstance(exposures, Image) else list(exposures)
     for image in images:
         if image.by_integration:
             raise InputError("resample takes exposures, not integrations", file=image.file)
+    if len(images) == 1 and images[0].wcs is None:
+        raise Skip("the exposure has no WCS")
     frame = output_frame(images, params)
     drizzled = drizzle(
         images,

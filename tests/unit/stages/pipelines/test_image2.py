@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from images import make_image
+from images import make_image, placed_image
 
 from calwebbd.stages.exposure import Image, Mosaic
 from calwebbd.stages.parameters import Effective
@@ -51,9 +51,10 @@ class Hand:
 
 def test_what_resample_would_not_change_is_written_meanwhile() -> None:
     run = Hand()
+    products(run, make_image([[1]], S_FLAT="COMPLETE"))  # without a WCS it is skipped, and says so
     for flat in ("SKIPPED", "COMPLETE"):  # without a flat NaN and flags need not agree yet
         assert run.begun == []
-        products(run, make_image([[1]], S_FLAT=flat))
+        products(run, placed_image([[1]], S_FLAT=flat))
     assert run.begun == ["cal before resample"]
 
 

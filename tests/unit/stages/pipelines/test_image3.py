@@ -124,6 +124,8 @@ def test_the_table_of_members_says_who_was_used_and_how() -> None:
         (lambda image: image.header.update(EFFEXPTM=0.0), "its EFFEXPTM is 0.0"),
         (lambda image: setattr(image, "sci", image.sci[None]), "integrations one by one"),
         (lambda image: setattr(image, "err", image.err[1:]), "ERR has another shape"),
+        (lambda image: image.sci.fill(np.nan), "none of its pixels has a value"),
+        (lambda image: image.dq.fill(flags.DO_NOT_USE), "none of its pixels has a value"),
     ],
 )
 def test_a_member_that_cannot_be_combined_is_left_out(change: Callable[[Image], Any], reason: str) -> None:

@@ -13,6 +13,7 @@ from images import POINTING, SCALE, distortion, make_image, placed_image, tangen
 from calwebbd.stages import flags, footprints, kernels
 from calwebbd.stages.errors import InputError, ParameterError
 from calwebbd.stages.exposure import Header, Image, Subarray
+from calwebbd.stages.step import Skip
 from calwebbd.stages.steps.assign_wcs import footprint
 from calwebbd.stages.steps.assign_wcs.imaging import imaging_wcs
 from calwebbd.stages.steps.resample import Frame, FrameParams, drizzle, output_frame, pixmap, resample
@@ -438,6 +439,10 @@ class TestStep:
         image.sci = np.ones((2, 4, 4), np.float32)
         with pytest.raises(InputError, match="integrations"):
             resample(image)
+
+    def test_an_exposure_without_wcs_is_skipped(self) -> None:
+        with pytest.raises(Skip, match="no WCS"):
+            resample(make_image(np.ones((4, 4))))
 
     def test_a_frame_without_a_single_projection_is_described_to_first_order(self, tmp_path: Path) -> None:
         wcs = bent_image(20, 20).wcs
