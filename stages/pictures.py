@@ -34,10 +34,13 @@ def picture(product: Path) -> Path:
     """Draw a product, north or readout up as it is stored: asinh stretch, NaN grey.
 
     A map of segments is drawn as outlines over its mosaic, with circles around the sources of the
-    catalogue, if these lie beside it. The picture appears whole or not at all.
+    catalogue, if these lie beside it. The product's name is in it, as its title. It appears whole or not at all.
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
+    title = PngInfo()
+    title.add_text("Title", product.name)  # two that look the same are two products
     if _suffix(product) == "segm":
         drawn = _sources(product)
     else:
@@ -46,7 +49,7 @@ def picture(product: Path) -> Path:
     target = product.with_suffix(".png")
     partial = target.with_name(f".{target.name}.partial")
     try:
-        drawn.save(partial, format="png")
+        drawn.save(partial, format="png", pnginfo=title)
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)

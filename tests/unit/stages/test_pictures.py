@@ -35,6 +35,14 @@ def test_an_image_is_drawn_from_dark_to_bright_with_nan_grey(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a_cal.fits", "a_cal.png"]
 
 
+def test_pictures_that_look_the_same_differ_by_the_products_they_name(tmp_path: Path) -> None:
+    one, other = (picture(product(tmp_path / f"{n}_cal.fits", np.ones((2, 2)))) for n in "ab")
+    assert (pixels(one) == pixels(other)).all()
+    assert one.read_bytes() != other.read_bytes()
+    with Image.open(one) as opened:
+        assert opened.info["Title"] == "a_cal.fits"
+
+
 def test_large_images_are_averaged_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "SIDE", 2)
     image = np.array([[1, 2, 5], [3, np.nan, np.nan], [7, 9, np.nan]], np.float32)
