@@ -34,7 +34,8 @@ def picture(product: Path) -> Path:
     """Draw a product, north or readout up as it is stored: asinh stretch, NaN grey.
 
     A map of segments is drawn as outlines over its mosaic, with circles around the sources of the
-    catalogue, if these lie beside it. The product's name is in it, as its title. It appears whole or not at all.
+    catalogue, if these lie beside it. The picture names its product, as its title. It appears whole
+    or not at all.
     """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
