@@ -141,7 +141,6 @@ def _row(image: Image, group: int) -> dict[str, Any]:
         "exposure_time": header.real("EFFEXPTM", np.nan),
     }
     row |= {name: notes[name] for name in ("sources", "matches", "rotation", "rms") if name in notes}
-    if header.get("S_OUTLIR") == "COMPLETE":
-        dq = np.asarray(image.dq)
-        row["outliers"] = 100 * np.count_nonzero(dq & flags.OUTLIER) / dq.size
+    if outliers := image.notes.get("outlier_detection"):
+        row["outliers"] = 100 * outliers["share"]
     return row

@@ -90,9 +90,9 @@ class Writer:
 
         if threads() == 1:  # one may be used for all
             return
-        for path, each in self._named(suffix, product):
-            prepared = prepare(each, path)
-            self._begun[path] = prepared, self._background.submit(prepared.put)
+        # all of them first: Python makes headers twice as slowly while another thread writes
+        prepared = {path: prepare(each, path) for path, each in self._named(suffix, product)}
+        self._begun |= {path: (each, self._background.submit(each.put)) for path, each in prepared.items()}
 
     def write(self, suffix: str, product: Exposure | Catalogue | Sequence[Exposure]) -> None:
         """One product under the task's name; several under their own, with the association's id.

@@ -51,6 +51,7 @@ def outlier_detection(
     """Flag pixels that differ from the median of all exposures: cosmic rays, and what moved.
 
     They get OUTLIER and DO_NOT_USE; these and all other pixels with DO_NOT_USE become NaN.
+    Their share of an image is in its notes["outlier_detection"].
     Source: specification image3 §5.
     """
     if len(images) < 2:

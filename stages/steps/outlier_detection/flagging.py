@@ -67,4 +67,5 @@ def outliers_of_noise(sci: Float, err: Float, model: Float, snr: float) -> Mask:
 def mark(image: Image, mask: Mask) -> Mask:
     """Flag the pixels OUTLIER and DO_NOT_USE, and make them NaN, in place; return all that are invalid."""
     image.dq[mask] |= np.uint32(flags.OUTLIER | flags.DO_NOT_USE)
+    image.notes["outlier_detection"] = {"share": np.count_nonzero(mask) / mask.size}
     return match_nans_and_flags(image)
