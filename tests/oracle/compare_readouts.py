@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,19 +48,30 @@ SETTINGS: Mapping[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def measure(file: Path, context: str, theirs: Worker, ours: Worker, folder: Path) -> Result:
-    """Calibrate one exposure with both; what it is, and the likeness of each step and of the products."""
+def measure(
+    file: Path,
+    context: str,
+    theirs: Worker,
+    ours: Worker,
+    folder: Path,
+    parameters: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> Result:
+    """Calibrate one exposure with both; what it is, and the likeness of each step and of the products.
+
+    parameters : of steps, that both are told
+    """
     header = read_header(file)
     pipeline = pipeline_for(header, "uncal").pipeline
     assert pipeline
-    result: Result = {"context": context, "pipeline": pipeline, **_named(header)}
+    result: Result = {"context": context, "pipeline": pipeline, **named(header)}
     request = {"pipeline": pipeline, "file": file, "save_steps": True}
     steps = [step.name for step in pipelines.load(pipeline).steps]
     try:
-        theirs.ask("run", output_dir=folder / "theirs", steps=steps, **request)
+        theirs.ask("run", output_dir=folder / "theirs", steps=steps, parameters=parameters, **request)
     except RuntimeError as error:
         return result | {"failed": str(error).strip().splitlines()[-1]}
     told = {name: own for name, own in SETTINGS.get(header["INSTRUME"], {}).items() if name in steps}
+    told |= {name: {**told.get(name, {}), **own} for name, own in parameters.items()}
     ours.ask("run", output_dir=folder / "ours", parameters=told, **request)
     cells: dict[str, Likeness] = {}
     for reference in sorted((folder / "theirs").glob("*.fits")):
@@ -73,7 +85,7 @@ def measure(file: Path, context: str, theirs: Worker, ours: Worker, folder: Path
     return result | {"cells": {name: asdict(found) for name, found in cells.items()}}
 
 
-def _named(header: Mapping[str, Any]) -> dict[str, str]:
+def named(header: Mapping[str, Any]) -> dict[str, str]:
     exp_type = str(header["EXP_TYPE"])
     readout = " ".join(str(header[key]) for key in ("DETECTOR", "SUBARRAY", "READPATT"))
     readout += ", dark" if "DARK" in exp_type else ""
