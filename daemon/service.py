@@ -34,6 +34,7 @@ from calwebbd.daemon.signals import Hangup, Stop
 from calwebbd.stages import memory
 
 LONGEST_WAIT_S = 5.0
+TABLE = 1 << 17  #: bytes; the interpreter's tables of strings are larger, and leave holes in a heap
 SOON_S = 60.0  #: with `once`, jobs to be tried again within this are waited for
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ class Service(Parts):
         cannot be used, ReferenceMissing if the context cannot be resolved.
         """
         folders = self.config.folders
+        memory.keep_heap_small(TABLE)
         with ExitStack() as stack:
             stack.enter_context(signals.posted(self._inbox.post))
             if not self._can_write(once):

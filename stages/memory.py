@@ -102,18 +102,20 @@ def budget() -> int:
     return int(os.environ.get(BUDGET) or 256) * MB
 
 
-def keep_heap_small() -> None:
+def keep_heap_small(large: int = LARGE) -> None:
     """Have freed memory go back to the system: that of large arrays at once, the rest by `release`.
 
     Unasked, the C library would take ever larger arrays, of up to 32 MB, into its heap, where
     holes remain between what is kept. Threads that are yet to begin share one heap: `release`
     returns that of no other.
+
+    large : bytes of an array that lies outside the heap
     """
     choose = getattr(ctypes.CDLL(None), "mallopt", None)
     if choose:
         choose(ARENA_MAX, 1)
-        choose(MMAP_THRESHOLD, LARGE)
-        choose(TRIM_THRESHOLD, 2 * LARGE)
+        choose(MMAP_THRESHOLD, large)
+        choose(TRIM_THRESHOLD, 2 * large)
 
 
 def release() -> None:
