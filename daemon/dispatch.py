@@ -122,14 +122,6 @@ class Dispatch(TimeOrder):
         lost = self.store.lost(now, alive)
         return [self.failed(job, Failure.LOST, "its supervisor died", now) for job in lost]
 
-    def reject(self, now: float) -> list[Job]:
-        """Give up jobs that need more memory than the service may use."""
-        with self.store.transaction():
-            rejected = self.store.reject(self.terms.budget_mb, now)
-            for job in rejected:
-                self._lament(job, work_of(job.payload), Failure.MEMORY, job.reason, now)
-        return rejected
-
     def assemble(self, now: float, *, hurry: bool = False) -> bool:
         """Fire the groups, and let the exposures go on, whose time has come; says whether there was any."""
         fired = self._clocks(now, hurry=hurry)

@@ -89,7 +89,7 @@ class Priority(Request, frozen=True):
 
     @property
     def number(self) -> str:
-        return self.program.zfill(5) if self.program.isdecimal() else self.program
+        return self.program.zfill(5)
 
 
 class Reload(Request, frozen=True):
@@ -197,6 +197,8 @@ def _retry(request: Retry, desk: Desk) -> Answer:
 
 @carry_out.register
 def _priority(request: Priority, desk: Desk) -> Answer:
+    if not request.program.isdecimal():
+        raise CommandError(f"{request.program!r} is no number of a program")
     desk.store.boost(request.number, request.boost, time.time())
     return {"program": request.number, "priority": request.boost}
 

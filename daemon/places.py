@@ -16,10 +16,10 @@ def configuration(asked: Path | None) -> Path:
     if "CALWEBBD_CONFIG" in os.environ:
         return Path(os.environ["CALWEBBD_CONFIG"])
     here = Path("calwebbd.toml")
-    if here.exists():
+    if os.path.exists(here):  # which, unlike its method, bears a folder that may not be looked into
         return here
     last = _note()
-    return Path(last.read_text()) if last.exists() else SYSTEM
+    return Path(last.read_text()) if os.path.exists(last) else SYSTEM
 
 
 def remember(config: Path) -> None:

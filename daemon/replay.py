@@ -72,6 +72,8 @@ def differences(old: Path, new: Path) -> list[str]:
         return [] if json.loads(old.read_text()) == json.loads(new.read_text()) else ["its entries differ"]
     if old.suffix == ".fits":
         return _of_fits(old, new)
+    if old.suffix == ".ecsv":
+        return [] if _table(old) == _table(new) else ["its lines differ"]
     return ["its bytes differ"]
 
 
@@ -87,11 +89,32 @@ def _of_fits(old: Path, new: Path) -> list[str]:
 
 
 def _tree(hdus: Any) -> list[bytes]:
-    """The lines of the ASDF extension that do not change with the time of writing."""
+    """The lines of the ASDF extension that do not change with the time of writing.
+
+    What is below ``history:`` are versions of libraries, in any order.
+    """
     if "ASDF" not in hdus:
         return []
     lines = hdus["ASDF"].data["ASDF_METADATA"].tobytes().split(b"\n")
-    return [line for line in lines if not line.strip().startswith((b"_fits_hash:", b"date:"))]
+    lines = _without(lines, (b"_fits_hash:", b"asdf_library:", b"history:"), inner=(b" ", b"-"))
+    return [line for line in lines if not line.strip().startswith(b"date:")]
+
+
+def _table(path: Path) -> list[bytes]:
+    """Lines of an ECSV table that do not change with the time of writing or with versions of libraries."""
+    stamps = (b"# - {date:", b"# - version:", b"# - {CAL_VER:")
+    return _without(path.read_bytes().split(b"\n"), stamps, inner=(b"#   ",))
+
+
+def _without(lines: list[bytes], entries: tuple[bytes, ...], inner: tuple[bytes, ...]) -> list[bytes]:
+    """All lines but those of entries that begin so; an entry goes on while lines begin with `inner`."""
+    kept, passed = [], False
+    for line in lines:
+        if not line.startswith(inner):
+            passed = line.startswith(entries)
+        if not passed:
+            kept.append(line)
+    return kept
 
 
 def _sha256(path: Path) -> str | None:

@@ -70,7 +70,7 @@ class Runner:
 
     @property
     def most_mb(self) -> None:
-        """The whole budget: see `Store.reject`."""
+        """The whole budget: see `Store.fit`."""
 
     def start(self, job: Job, work: Work, folder: Path, timeout_s: float) -> Worker:
         """Begin a job in its workspace. Its process is started by a thread: the fork server may be busy."""

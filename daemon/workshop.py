@@ -43,6 +43,7 @@ class Workshop:
     def reconfigure(self, config: Config) -> None:
         """For jobs begun from now on."""
         self._config = config
+        self._store.fit(config.workers.budget_mb)
 
     @property
     def idle(self) -> bool:
@@ -82,8 +83,7 @@ class Workshop:
             self._publish(job, result_of(job.result or ""))
         for job in self._dispatch.rescue(now, lambda worker: worker == self._me or instance.alive(worker)):
             self._tell("rescued", job=job.id, pipeline=job.stage, state=job.state)
-        for job in self._dispatch.reject(now):
-            self._tell("failed", job=job.id, pipeline=job.stage, reason=job.reason, state=job.state)
+        self._store.fit(self._config.workers.budget_mb)
         workspace.sweep(scratch, keep=())
 
     def begin(self) -> None:

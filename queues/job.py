@@ -19,7 +19,6 @@ class State(StrEnum):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    # dead: larger than the memory there is
     State.READY: frozenset({State.RUNNING, State.SUPERSEDED, State.DEAD, State.DROPPED}),
     State.RUNNING: frozenset({State.PUBLISHING, State.READY, State.DEAD, State.SUPERSEDED, State.DROPPED}),
     # ready: what was to be published is no longer there

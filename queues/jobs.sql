@@ -52,6 +52,16 @@ UPDATE job SET state = 'superseded', reason = :reason, changed_at = :now WHERE i
 -- Those whose time has come stand in line again.
 UPDATE job SET due = 1 WHERE state = 'ready' AND due = 0 AND held = 0 AND not_before <= :now
 
+-- name: probe
+-- If nothing of a stage that is to be probed stands in line, of those that failed alike the first to be tried does.
+UPDATE job SET due = 1, not_before = :now WHERE id IN (
+    SELECT (SELECT id FROM job AS alike WHERE alike.stage = stage.name AND alike.state = 'ready'
+            AND alike.due = 0 AND alike.held = 0 AND alike.failure = stage.failure ORDER BY not_before LIMIT 1)
+    FROM stage WHERE paused = 'breaker' AND probe_at <= :now
+    AND NOT EXISTS (SELECT 1 FROM job AS running WHERE running.worker IS NOT NULL AND running.stage = stage.name)
+    AND NOT EXISTS (SELECT 1 FROM job AS other
+                    WHERE other.stage = stage.name AND other.state = 'ready' AND other.due = 1))
+
 -- name: claim
 -- Of the heads of all lines the first. It is not overtaken for ever by small ones while it waits for
 -- memory, which comes back; but it is while it waits for room on the disk, which does not by itself.
@@ -93,11 +103,9 @@ UPDATE job SET reason = :reason WHERE reason != :reason AND id IN (
             ORDER BY boost DESC, priority DESC, turn, id LIMIT 1) FROM stage WHERE stage.paused = '')
 AND mem_mb > :most_mb
 
--- name: reject
--- A job larger than the whole budget would stand at the head of the line for ever.
-UPDATE job SET state = 'dead', changed_at = :now,
-               reason = 'needs ' || mem_mb || ' MB, the memory budget is ' || :budget_mb || ' MB'
-WHERE state = 'ready' AND mem_mb > :budget_mb RETURNING *
+-- name: fit
+-- A job larger than the whole budget would stand at the head of the line for ever; it has all there is, alone.
+UPDATE job SET mem_mb = :budget_mb WHERE state = 'ready' AND mem_mb > :budget_mb
 
 -- name: renew
 -- One statement for all jobs of a worker: they live and die together.
@@ -214,7 +222,8 @@ SELECT count(*) AS n FROM job INDEXED BY job_line WHERE state = 'ready' AND due 
 SELECT min(at) AS at FROM (
     SELECT min(not_before) AS at FROM job WHERE state = 'ready' AND due = 0 AND held = 0
     UNION ALL SELECT min(probe_at) FROM stage WHERE paused = 'breaker' AND probe_at > :now AND EXISTS (
-        SELECT 1 FROM job WHERE job.stage = stage.name AND state = 'ready' AND due = 1))
+        SELECT 1 FROM job WHERE job.stage = stage.name AND state = 'ready' AND held = 0
+        AND (due = 1 OR job.failure = stage.failure)))
 
 -- name: set_boost
 -- For jobs to come.

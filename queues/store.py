@@ -63,6 +63,7 @@ class Store(Stages, Gatherings, Holds):
         """
         with self.transaction():
             self._do("wake", now=now)
+            self._do("probe", now=now)
             limits = {"budget_mb": budget_mb, "disk_mb": disk_mb, "most_mb": most_mb}
             row = self._one("claim", worker=worker, now=now, lease_s=lease_s, **limits)
             if row is None:
@@ -82,10 +83,10 @@ class Store(Stages, Gatherings, Holds):
         with self.transaction():
             return self._do("explain_memory", reason=reason, most_mb=most_mb) > 0
 
-    def reject(self, budget_mb: int, now: float) -> list[Job]:
-        """Bury jobs that no budget will ever admit."""
+    def fit(self, budget_mb: int) -> None:
+        """Have jobs for which there was more memory make do with what there is now, each alone."""
         with self.transaction():
-            return [_job(row) for row in self._all("reject", budget_mb=budget_mb, now=now)]
+            self._do("fit", budget_mb=budget_mb)
 
     def renew(self, worker: str, now: float, lease_s: float) -> None:
         """Lengthen the leases of all jobs of a worker."""

@@ -39,7 +39,7 @@ class Effective:
 
     values : instance of its parameter dataclass
     origins : parameter -> name of the layer that set it
-    skip : whether it is switched off, None for a pipeline; overrides : CRDS type -> file to use instead
+    skip : whether it is switched off, None for a pipeline; overrides : CRDS type -> file instead, or N/A
     """
 
     values: Any

@@ -209,10 +209,11 @@ class Run:
             raise StopAfter(result)
 
     def files(self, step: Step, settings: Effective) -> Files:
-        """Which reference files a step has."""
+        """Which reference files a step has; an override N/A takes one away."""
         wanted = [k for k in step.references + step.optional if k not in settings.overrides]
         found = crds.best_references(self.header, wanted, self.context, step.optional)
-        return {**settings.overrides, **found}
+        chosen = {kind: None if name == "N/A" else name for kind, name in settings.overrides.items()}
+        return {**chosen, **found}
 
     def named(self, step: Step, files: Files) -> dict[str, str]:
         """A step's references as they are recorded: see `StepRecord`."""

@@ -20,10 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from calwebbd.stages import pages
 from calwebbd.stages.memory import AT_ONCE as AT_ONCE
 from calwebbd.stages.threads import in_threads
 
 PIECE = 8 << 20  # bytes that a thread copies at once
+SAMPLE = 6  # bytes: value and flags, and a little
+MOST = 1024  # pieces of memory that the system reads into, or writes, at once
 FILES = 4  # that have the planes of a cube by turns: threads that write to one file wait for each other
 
 _folder: list[Path] = []  # where cubes are kept, the innermost last
@@ -45,6 +48,7 @@ class Cube:
     shape : (n, ..., ny, nx)
     source : fills an array with the planes from ``start`` on until they have been written; without
         one they are zero
+    band : rows of all images of a plane that lie together in the file
     It vanishes with the object, or with the process.
     """
 
@@ -56,6 +60,7 @@ class Cube:
     ) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
+        self.band = _rows_together(shape)
         self._source = source
         self._written = np.full(shape[0], source is None)
         self._folder = _folder[-1] if _folder else None
@@ -63,15 +68,16 @@ class Cube:
         self._making = Lock()
 
     def _place(self, n: int) -> tuple[int, int]:
-        """Where plane `n` of the first axis begins: file, and bytes. Whichever thread is first makes them."""
-        size = self.nbytes // len(self)
-        count = min(FILES, len(self)) if self.ndim > 2 else 1  # rows of one image stay together
+        """Where plane `n` begins: file, and bytes. Whichever thread is first makes them."""
+        planes = len(self) if self.ndim > 2 else 1
+        size = self.nbytes // planes
+        count = min(FILES, planes)
         with self._making:
             while len(self._files) < count:
                 file, name = tempfile.mkstemp(dir=self._folder)
                 os.unlink(name)
                 weakref.finalize(self, os.close, file)
-                os.ftruncate(file, size * -(-len(self) // count))
+                os.ftruncate(file, size * -(-planes // count))
                 self._files.append(file)
         return self._files[n % count], n // count * size
 
@@ -101,7 +107,7 @@ class Cube:
 
     def room(self, count: int, *, of: int) -> NDArray[Any]:
         """Memory to read `count` of `of` planes, or rows of all planes, into, again and again."""
-        return np.empty(prod(self.shape) // of * count, self.dtype)
+        return pages.empty((prod(self.shape) // of * count,), self.dtype)
 
     def read(self, start: int, stop: int, room: NDArray[Any] | None = None) -> NDArray[Any]:
         """Planes ``start:stop`` of the first axis, as an array of their own, or in this room."""
@@ -110,12 +116,12 @@ class Cube:
             self._source(start, out)
         else:
             self._settle(start, stop)
-            self._copy(os.preadv, out, start)
+            self._move(os.preadv, out, *self._from(start))
         return out
 
     def write(self, start: int, planes: NDArray[Any]) -> None:
         """Put planes back from `start` on."""
-        self._copy(os.pwritev, np.ascontiguousarray(planes, self.dtype), start)
+        self._move(os.pwritev, np.ascontiguousarray(planes, self.dtype), *self._from(start))
         self._written[start : start + len(planes)] = True
 
     def read_rows(self, start: int, stop: int, room: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -131,16 +137,20 @@ class Cube:
         self._settle(0, len(self))
         size = rows.stop - rows.start, columns.stop - columns.start
         out = self._array((*self.shape[:-2], *size), room)
-        self._copy_window(os.preadv, out, rows.start, columns.start)
+        self._move(os.preadv, out, 0, rows.start, columns.start)
         return out
 
     def write_window(self, top: int, left: int, window: NDArray[Any]) -> None:
         """Put a window of every plane back, its first pixel at row `top` and column `left`."""
         self._settle(0, len(self))
-        self._copy_window(os.pwritev, np.ascontiguousarray(window, self.dtype), top, left)
+        self._move(os.pwritev, np.ascontiguousarray(window, self.dtype), 0, top, left)
+
+    def _from(self, start: int) -> tuple[int, int]:
+        """First plane and row of what begins at `start` of the first axis: of one image, its rows."""
+        return (start, 0) if self.ndim > 2 else (0, start)
 
     def _array(self, shape: tuple[int, ...], room: NDArray[Any] | None) -> NDArray[Any]:
-        return np.empty(shape, self.dtype) if room is None else room[: prod(shape)].reshape(shape)
+        return pages.empty(shape, self.dtype) if room is None else room[: prod(shape)].reshape(shape)
 
     def _settle(self, start: int, stop: int) -> None:
         """Write what has only been in the source, as much at once as there may be in memory."""
@@ -154,27 +164,42 @@ class Cube:
                     self._source(int(run[0]), planes)
                     self.write(int(run[0]), planes)
 
-    def _copy(self, call: Callable[..., int], planes: NDArray[Any], start: int) -> None:
-        pieces = planes.reshape(len(planes), -1).view(np.uint8)
-        _each(lambda n: _transfer(call, *self._place(start + n), pieces[n].data), len(pieces), pieces.nbytes)
-
-    def _copy_window(self, call: Callable[..., int], window: NDArray[Any], top: int, left: int) -> None:
+    def _move(
+        self, call: Callable[..., int], window: NDArray[Any], first: int = 0, top: int = 0, left: int = 0
+    ) -> None:
+        """Move a window of as many planes as it has, from the files or into them."""
         ny, nx = self.shape[-2:]
         height, width = window.shape[-2:]
-        if not window.size:
-            return
-        runs = 1 if width == nx else height  # of pixels that lie together, in each image
         images = prod(self.shape[1:-2])  # of a plane
-        pieces = window.reshape(prod(self.shape[:-2]), runs, -1).view(np.uint8)
+        size = self.dtype.itemsize
+        line, row = nx * size, width * size
+        memory = window.reshape(-1).view(np.uint8).data
 
         def one(n: int) -> None:
-            plane, image = divmod(n, images)
-            file, begin = self._place(plane)
-            for row, piece in enumerate(pieces[n]):
-                pixel = (image * ny + top + row) * nx + left
-                _transfer(call, file, begin + pixel * self.dtype.itemsize, piece.data)
+            file, begin = self._place(first + n)
+            pieces = range(n * images * height * row, (n + 1) * images * height * row, height * row)
+            for start in range(top - top % self.band, top + height, self.band):
+                stop = min(start + self.band, ny)
+                low, high = max(start, top), min(stop, top + height)
+                views = [memory[p + (low - top) * row : p + (high - top) * row] for p in pieces]
+                offset = begin + images * start * line
+                if (low, high, width) == (start, stop, nx):
+                    _transfer(call, file, offset, views)
+                    continue
+                for image, view in enumerate(views):
+                    pixel = offset + (image * (stop - start) + low - start) * line + left * size
+                    run = len(view) if width == nx else row
+                    for k in range(0, len(view), run):
+                        _transfer(call, file, pixel + k // row * line, [view[k : k + run]])
 
-        _each(one, len(pieces), pieces.nbytes)
+        if window.size:
+            _each(one, len(window) if self.ndim > 2 else 1, window.nbytes)
+
+
+def _rows_together(shape: tuple[int, ...]) -> int:
+    """Rows of a band, such that those of samples and flags of a ramp are as many as may be in memory."""
+    row = prod(shape[:-2]) * shape[-1] * SAMPLE
+    return max(1, min(shape[-2], AT_ONCE // row)) if len(shape) > 3 and row else shape[-2]
 
 
 def _each(one: Callable[[int], None], count: int, nbytes: int) -> None:
@@ -188,12 +213,20 @@ def _each(one: Callable[[int], None], count: int, nbytes: int) -> None:
     in_threads([partial(some, n, min(n + many, count)) for n in range(0, count, many)])
 
 
-def _transfer(call: Callable[..., int], descriptor: int, offset: int, view: memoryview) -> None:
-    while len(view):
-        done = call(descriptor, [view], offset)
+def _transfer(call: Callable[..., int], descriptor: int, offset: int, views: list[memoryview]) -> None:
+    """Move what lies together in the file, from `offset` on, from memory or into it."""
+    while views:
+        done = call(descriptor, views[:MOST], offset)
         if not done:
             raise OSError("the scratch file ends too early")
-        view, offset = view[done:], offset + done
+        offset += done
+        moved = 0
+        while moved < len(views) and len(views[moved]) <= done:
+            done -= len(views[moved])
+            moved += 1
+        views = views[moved:]
+        if done:
+            views[0] = views[0][done:]
 
 
 def cube(shape: tuple[int, ...], dtype: DTypeLike, *, on_disk: bool) -> Any:
@@ -258,7 +291,7 @@ def in_bands(*arrays: Any, change: Sequence[Any] = ()) -> Iterator[tuple[Any, ..
     """
     every = (*arrays, *change)
     ny = every[0].shape[-2]
-    each = at_once(ny, *every)
+    each = min([at_once(ny, *every), *(array.band for array in every if isinstance(array, Cube))])
     rooms = _rooms(every, each, ny)
     for start in range(0, ny, each):
         rows = slice(start, min(start + each, ny))

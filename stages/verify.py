@@ -29,6 +29,8 @@ READOUT = ("READPATT", "NFRAMES", "GROUPGAP", "TFRAME", "TGROUP")
 POINTING = ("RA_REF", "DEC_REF", "ROLL_REF", "V2_REF", "V3_REF", "V3I_YANG", "VPARITY")
 OPTICS = {"NIRCAM": ("CHANNEL", "MODULE", "FILTER", "PUPIL")}  #: by which its references are chosen
 
+NAMING = ("PROGRAM", "OBSERVTN", "INSTRUME", "FILTER", "PUPIL", "SUBARRAY")  #: of products of stage 3
+
 #: keywords of the file's layout, not of the exposure
 LAYOUT = re.compile(r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|BSCALE|BZERO|EXTNAME|EXTVER")
 
@@ -85,6 +87,7 @@ def _verify(path: Path) -> Facts:
         _check_asdf(file, hdus)
         sci = _find(hdus, "SCI")
         header = _merge(hdus[0].header, sci.header if sci else {})
+        _check_naming(header)
         if kind in EXPOSURES and sci:
             _check_keywords(header)
             _check_series(hdus, header, kind)
@@ -131,6 +134,15 @@ def _check_keywords(header: Header) -> None:
     for keyword in ("NINTS", "NGROUPS", "NFRAMES", "SUBSIZE1", "SUBSIZE2", "SUBSTRT1", "SUBSTRT2"):
         if (integer(header, keyword) or 0) < 1:
             raise InputError(f"its {keyword} is {header[keyword]}, not a positive whole number")
+
+
+def _check_naming(header: Header) -> None:
+    """What names of products are made of must not lead out of their folder."""
+    for keyword in NAMING:
+        said = text(header, keyword)
+        absent = keyword in NAMING[3:] and said.upper() == "N/A"  # which is no part of a name
+        if "/" in said and not absent:
+            raise InputError(f"its {keyword} is {said[:80]!r}, which can be no part of a file's name")
 
 
 def _check_series(hdus: list[Hdu], header: Header, kind: str) -> None:

@@ -7,6 +7,7 @@ Each module has the questions of one kind, with its statements beside it; ../vie
 what a person may ask with SQL.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +34,14 @@ class Ask(Files, Why, Products, Operations, Queue, WhatIf, Audit, Board):
 
 @contextmanager
 def asking(database: Path) -> Iterator[Ask]:
-    """Open the database of a service, running or not. Raises Unknown if there is none of our version."""
+    """Open the database of a service, running or not.
+
+    Raises Unknown if there is none of our version, or if we may not read it.
+    """
     if not database.exists():
         raise Unknown(f"{database} does not exist: no service has run with this configuration")
-    connection = connect(database, readonly=True)
+    connection, found = _open(database)
     try:
-        found = version(connection)
         if not found or not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'view'").fetchone():
             raise Unknown(f"{database} is only being set up")
         if found != VERSION:
@@ -47,3 +50,18 @@ def asking(database: Path) -> Iterator[Ask]:
         yield Ask(connection)
     finally:
         connection.close()
+
+
+def _open(database: Path) -> tuple[sqlite3.Connection, int]:
+    """With its version. Readers share an index beside it, which only who may write there can make."""
+    connection = None
+    try:
+        connection = connect(database, readonly=True)
+        return connection, version(connection)
+    except sqlite3.OperationalError as error:
+        if connection:
+            connection.close()
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        may = "the user of the service and root may read it, and its group while the service runs"
+        raise Unknown(f"{database}: {error}: {may}") from error

@@ -1,9 +1,11 @@
 """Of files and of the whole service: what is there, and how far it has come."""
 
 import json
+import time
 
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
 from calwebbd.daemon.heartbeat import NAME as HEARTBEAT
+from calwebbd.daemon.heartbeat import STALE_S
 from calwebbd.stages.names import split_suffix
 
 
@@ -17,6 +19,7 @@ class Files(Reader):
         for row in self._all("jobs"):
             jobs.setdefault(row["stage"], {})[row["state"]] = row["n"]
         return {
+            "service": self._service(time.time()),
             "context": self._setting("context"),
             "files": {row["kind"]: row["n"] for row in self._all("files")},
             "jobs": jobs,
@@ -31,6 +34,17 @@ class Files(Reader):
             "intake": self._setting("intake") or "",
             "cluster": json.loads(self._setting(HEARTBEAT) or "{}").get("cluster", {}),
         }
+
+    def _service(self, now: float) -> Answer:
+        """Whether it runs: ``running``, ``stopped``, ``silent`` or ``never``; since when, and why."""
+        for row in self._all("service", heartbeat=HEARTBEAT):
+            if row["what"] == "stop":
+                return {"state": "stopped", "since": row["at"], "why": row["why"]}
+            heard = max(row["at"], row["heard"] or 0.0)
+            if now - heard > STALE_S:
+                return {"state": "silent", "since": heard, "why": "it does not run, or hangs"}
+            return {"state": "running", "since": row["at"], "why": ""}
+        return {"state": "never", "since": None, "why": "its log says what it lacks"}
 
     def quarantine(self) -> list[Answer]:
         """Files that cannot be used, each with its reason."""
@@ -47,7 +61,9 @@ class Files(Reader):
         if not found and not refused:
             for row in self._all("awaited_like", **asked(file)):
                 return {"file": row["path"], "state": "awaited", "reason": f"{row['manifest']} names it"}
-            raise Unknown(f"{file} has not been seen")
+            if self._all("group_named", name=file):
+                raise Unknown(f"{file} is an association: `calwebbd why {file}` tells of it")
+            raise Unknown(f"{file} has not been seen{self._unseen(file)}")
         answer: Answer = {"file": (found or refused)[0]["path"]}
         if refused:
             answer |= {"state": "quarantined", "reason": refused[0]["reason"]}

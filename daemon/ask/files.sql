@@ -46,6 +46,11 @@ SELECT path, manifest FROM awaited WHERE path = :path OR (:name != '' AND path L
 -- The context in force, and since when.
 SELECT name, value, at FROM setting ORDER BY name
 
+-- name: service
+-- The last time it began or ended, and when it was last heard of.
+SELECT what, why, at, (SELECT at FROM setting WHERE name = :heartbeat) AS heard FROM decision
+WHERE who = 'service' AND what IN ('start', 'stop') ORDER BY at DESC, id DESC LIMIT 1
+
 -- name: find
 -- By path, or by name if that is all that is given; the newest first.
 SELECT file.path, file.name, file.entity AS sha256, entity.kind, file.origin, file.note, file.at
@@ -55,6 +60,13 @@ WHERE file.path = :path OR (:name != '' AND file.name = :name) ORDER BY file.pat
 -- name: refused
 -- Whether it was quarantined, by path or name.
 SELECT path, reason, at FROM quarantine WHERE path = :path OR (:name != '' AND name = :name) ORDER BY path
+
+-- name: names_from
+-- Names of files and references that begin so, a few of them.
+SELECT name FROM (
+    SELECT name FROM file WHERE name >= :start AND name < :beyond AND name NOT LIKE '%.provenance.json'
+    UNION SELECT name FROM entity WHERE kind = 'reference' AND name >= :start AND name < :beyond
+    UNION SELECT name FROM quarantine WHERE name >= :start AND name < :beyond) LIMIT 1000
 
 -- name: jobs_of
 -- Jobs that take this content.

@@ -29,7 +29,8 @@ class Products(Reader):
             return {"of": of, "products": self._all("made_under", name=thing)}
         entities = self._all("entities_named", name=Path(thing).name)
         if not entities:
-            raise Unknown(f"no product was made with {thing}, and no file of this name is known")
+            known = "no product was made with it, and no file of this name is known"
+            raise Unknown(f"{thing}: {known}{self._like(thing)}")
         rows = [row for each in entities for row in self._all("made_with", entity=each["sha256"])]
         return {"of": entities, "products": rows}
 
@@ -80,7 +81,8 @@ class Products(Reader):
         rows = self._all("versions_of", path=path)
         wanted = [row for row in rows if not at or str(row["version"]) == number]
         if not wanted:
-            raise Unknown(f"{path} has {len(rows)} versions, none of them is {number or 'a product'}")
+            versions = "one version" if len(rows) == 1 else f"{len(rows)} versions"
+            raise Unknown(f"{path} has {versions}, none of them is {number or 'a product'}")
         return wanted[-1] | {"latest": wanted[-1] is rows[-1]}
 
     def _recipe(self, attempt: int | None) -> Answer:

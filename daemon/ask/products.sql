@@ -56,4 +56,4 @@ SELECT coalesce(file.path, generated.path) AS product, entity.kind, 'context' AS
        file.path IS NOT NULL AS current, generated.entity AS sha256
 FROM activity JOIN generated ON generated.activity = activity.id JOIN entity ON entity.id = generated.entity
 LEFT JOIN file ON file.entity = generated.entity
-WHERE activity.context = :name GROUP BY generated.entity, product ORDER BY product
+WHERE activity.context = :name AND entity.kind != 'provenance' GROUP BY generated.entity, product ORDER BY product

@@ -1,5 +1,6 @@
 """What all questions share: the connection, the statements beside each module, finding a file."""
 
+import difflib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ _SQL = {
     for file in sorted(_HERE.glob("*.sql"))
     for name, statement in statements(file.read_text()).items()
 }
+_COMMON = len("jw01234")  #: so much names that are alike have in common at least
 
 Answer: TypeAlias = dict[str, Any]
 
@@ -46,8 +48,24 @@ class Reader:
         """Catalogued files of this path, or else of this name; the best first. Raises Unknown."""
         found = self._all("find", **asked(file))
         if not found:
-            raise Unknown(f"{file} is not a file that the service knows")
+            raise Unknown(f"{file} is not a file that the service knows{self._like(file)}")
         return found
+
+    def _unseen(self, file: str) -> str:
+        """Why a file may be unknown, to end a sentence with: none is taken in now, or its name is another."""
+        intake = self._setting("intake")
+        return f"; no files are taken in now: {intake}" if intake else self._like(file)
+
+    def _like(self, file: str) -> str:
+        """Names that are nearly the one which nobody knows, to end a sentence with; "" if there are none."""
+        name = Path(file).name
+        for length in range(len(name), _COMMON - 1, -1):
+            start = name[:length]
+            found = [row["name"] for row in self._all("names_from", start=start, beyond=start + "\U0010ffff")]
+            if found:
+                near = difflib.get_close_matches(name, found, 3, 0.8)
+                return f"; perhaps {' or '.join(near)}?" if near else ""
+        return ""
 
 
 def asked(file: str) -> dict[str, str]:

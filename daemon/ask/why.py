@@ -33,12 +33,16 @@ class Why(Reader):
         jobs = self._jobs(root, files)
         groups = self._groups(name.rpartition("/")[2], root)
         family = [row for row in self._all("family", pattern=f"{_literal(root)}[_-]*") if row not in files]
-        if not (files or refused or jobs or groups or family):
-            raise Unknown(f"{name} has not been seen, and nothing that is known makes it")
+        if not (files or refused or jobs or family):  # what it would be made of cannot be used
+            refused = self._all("refused_like", pattern=f"{_literal(root)}_*")
+        awaited = [] if files or refused else self._all("awaited_like", **asked(name))
+        if not (files or refused or jobs or groups or family or awaited):
+            raise Unknown(f"{name} has not been seen, and nothing that is known makes it{self._unseen(name)}")
         paused = {row["stage"]: row["reason"] for row in self._all("pauses")}
         answer: Answer = {"asked": name, "files": files, "jobs": jobs, "associations": groups}
         answer |= {"related": family, "decisions": self._all("decisions_on", root=f"%{root}%")}
         because = [*_of_files(files, refused), *_of_jobs(jobs, paused), *_of_groups(groups)]
+        because += [("waits", f"{row['path']} has not come; {row['manifest']} names it") for row in awaited]
         if not files and not refused and family and not jobs:
             because = [("catalogued", f"{row['path']}: {row['note']}") for row in family if row["note"]]
         verdicts = [verdict for verdict, _ in because]
@@ -120,8 +124,9 @@ def _of_jobs(jobs: list[Answer], paused: dict[str, str]) -> list[tuple[str, str]
         tries = len(job["attempts"])
         if job["state"] == "ready" and tries:
             text += f" to be tried again {when(job['due'])}"
-        if job["state"] == "ready" and (why := paused.get(job["pipeline"], paused.get("*"))):
-            text += f", its stage is paused ({why})"
+        why = paused.get(job["pipeline"], paused.get("*"))
+        if job["state"] == "ready" and why is not None:
+            text += ", its stage is paused" + (f" ({why})" if why else "")
         if job["reason"]:
             text += f": {job['reason']}"
         if job["predecessor"]:

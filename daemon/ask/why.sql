@@ -50,7 +50,7 @@ SELECT link.waits_for, link.detector, link.start FROM link WHERE link.exposure =
 
 -- name: refused_like
 -- Files of an exposure that cannot be used.
-SELECT path, reason FROM quarantine WHERE name GLOB :pattern ORDER BY at DESC
+SELECT path, reason, at FROM quarantine WHERE name GLOB :pattern ORDER BY at DESC
 
 -- name: decisions_on
 -- Decisions about it, the latest first.

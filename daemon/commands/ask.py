@@ -22,6 +22,7 @@ def add(verbs: Verbs, common: Common) -> None:
 
 
 def _status(answer: dict[str, Any]) -> None:
+    print(f"service      {_service(answer['service'])}")
     print(f"context      {answer['context']}")
     print(f"files        {', '.join(f'{n} {kind}' for kind, n in answer['files'].items()) or 'none yet'}")
     print(f"quarantined  {answer['quarantined']}")
@@ -49,6 +50,12 @@ def _status(answer: dict[str, Any]) -> None:
         print(f"dead         {job['subject']}: {job['reason']}")
     for group in answer["associations"]:
         print(f"association  {state(group['name'], group)}")
+
+
+def _service(service: dict[str, Any]) -> str:
+    words = {"running": "runs since", "silent": "not heard of since", "never": "has not run"}
+    told = f"{words.get(service['state'], 'stopped')} {when(service['since'])}".rstrip()
+    return told + (f": {service['why']}" if service["why"] else "")
 
 
 def _root(root: dict[str, Any]) -> str:

@@ -48,17 +48,28 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def since(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        *("--since",), type=moment, default=0.0, metavar="WHEN",
+        *("--since",), type=_moment, default=0.0, metavar="WHEN",
         help="a time as 2026-11-22T03:00 (UTC), or how long ago: 30m, 12h, 7d",
     )  # fmt: skip
 
 
+def _moment(text: str) -> float:
+    try:
+        return moment(text)
+    except ValueError as error:  # of which argparse would say no more than that it is invalid
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def moment(text: str) -> float:
-    """Seconds since 1970 of a time, or of so long ago."""
+    """Seconds since 1970 of a time, or of so long ago. Raises ValueError."""
     ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
     if ago:
         return time.time() - float(ago[1]) * _UNITS[ago[2]]
-    found = datetime.fromisoformat(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        reason = f"{text!r} is neither a time, as 2026-11-22T03:00, nor how long ago, as 30m, 12h or 7d"
+        raise ValueError(reason) from error
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from calwebbd.daemon.commands import Common, Verbs
 from calwebbd.daemon.commands.asking import answer, settings, verb
+from calwebbd.daemon.errors import CommandError
 
 MOST = 50  #: products that are listed; JSON has all
 
@@ -21,15 +22,24 @@ def add(verbs: Verbs, common: Common, name: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare here, over a read-only connection; the service is not asked. Missing rules are fetched."""
     from calwebbd.daemon.contexts.policy import environment
-    from calwebbd.stages.crds import keep
+    from calwebbd.stages.crds import contexts, keep
+    from calwebbd.stages.errors import ReferenceMissing
 
     os.environ.update(environment(settings(args)))
-    keep.keep_context(args.context)
+    try:
+        keep.keep_context(args.context)
+    except ReferenceMissing as error:
+        newest = ", ".join(contexts()[-3:])
+        raise CommandError(f"{error}" + (f"; the newest in the cache: {newest}" if newest else "")) from error
     return answer(args, lambda ask: ask.whatif(args.context), _say)
 
 
 def _say(found: dict[str, Any]) -> None:
-    print(f"{found['context']} changes {found['affected']} of {found['products']} products made otherwise")
+    if not found["products"]:
+        print(f"{found['context']}: nothing is there that was made in another context")
+        return
+    jobs = f"{found['affected']} of {found['products']} jobs that were done in other contexts"
+    print(f"{found['context']}: other references for {jobs}")
     for stage, count in found["by_stage"].items():
         print(f"  from stage {stage} on: {count}")
     for stage, count in found["following"].items():

@@ -22,7 +22,7 @@ def add(verbs: Verbs, common: Common) -> None:
     failures.set_defaults(run=lambda args: answer(args, lambda ask: ask.failures(args.since), _failures))
     progress = verb(verbs, common, "progress", "how far each observation has come, and what waits")
     progress.add_argument("program", nargs="?", default="", metavar="PROGRAM", help="number; default: all")
-    progress.set_defaults(run=lambda args: answer(args, lambda ask: ask.progress(args.program), _progress))
+    progress.set_defaults(run=run_progress)
     latency = verb(verbs, common, "latency", "time from a file to its products, without computing")
     since(latency)
     latency.set_defaults(run=lambda args: answer(args, lambda ask: ask.latency(args.since), _latency))
@@ -36,6 +36,12 @@ def add(verbs: Verbs, common: Common) -> None:
     log.add_argument("--level", choices=LEVELS, default="debug", help="at least of this level")
     log.add_argument("--grep", metavar="REGEX", help="lines whose text matches")
     log.set_defaults(run=run_log)
+
+
+def run_progress(args: argparse.Namespace) -> int:
+    """A table of observations, or that nothing has come of what was asked for."""
+    empty = f"nothing of program {args.program} has come" if args.program else "nothing has come yet"
+    return answer(args, lambda ask: ask.progress(args.program), lambda found: _progress(found, empty))
 
 
 def run_audit(args: argparse.Namespace) -> int:
@@ -92,7 +98,7 @@ def _failures(answer: list[dict[str, Any]]) -> None:
         print(f"    remedy: {row['remedy']}")
 
 
-def _progress(answer: list[dict[str, Any]]) -> None:
+def _progress(answer: list[dict[str, Any]], empty: str) -> None:
     pipelines = list(dict.fromkeys(name for row in answer for name in row["pipelines"]))
     rows = [
         (
@@ -103,7 +109,7 @@ def _progress(answer: list[dict[str, Any]]) -> None:
         for row in answer
     ]  # fmt: skip
     titles = ("program", "observation", "exposures", "quarantined")
-    table(rows, *titles, *pipelines, "waits", right=titles[2:], empty="nothing has come yet")
+    table(rows, *titles, *pipelines, "waits", right=titles[2:], empty=empty)
 
 
 def _counts(states: dict[str, int]) -> str:

@@ -55,8 +55,10 @@ def run_lineage(args: argparse.Namespace) -> int:
 
     try:
         found = sidecar.lineage(Path(args.product))
+    except FileNotFoundError as error:
+        raise CommandError(f"{args.product} has no record beside it: there is no {error.filename}") from error
     except (OSError, ValueError) as error:
-        raise CommandError(f"{args.product} has no record beside it: {error}") from error
+        raise CommandError(f"the record beside {args.product} cannot be read: {error}") from error
     show(args, found, say)
     return 0
 

@@ -69,9 +69,12 @@ UNION SELECT certified.context FROM certified
 WHERE certified.activity = (SELECT max(activity) FROM generated WHERE entity = :entity)
 
 -- name: behind
--- How many products are neither of the context nor certified for it.
+-- How many products are neither of the context nor certified for it. The last to make a file counts:
+-- another may have made the same bytes before.
 SELECT count(DISTINCT activity.id) AS n FROM file
 JOIN generated ON generated.path = file.path AND generated.entity = file.entity
+AND generated.activity = (
+    SELECT max(activity) FROM generated AS same WHERE same.entity = file.entity AND same.path = file.path)
 JOIN activity ON activity.id = generated.activity
 WHERE file.origin = 'product' AND activity.context != :context
 AND NOT EXISTS (SELECT 1 FROM certified WHERE certified.activity = activity.id AND certified.context = :context)

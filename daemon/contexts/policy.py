@@ -6,6 +6,7 @@ from dataclasses import replace
 from calwebbd.daemon.config import Config
 from calwebbd.daemon.contexts.epochs import Change
 from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.stages.crds.cache import SERVERLESS
 
 
 def activate(dispatch: Dispatch, change: Change, cause: str, now: float, *, redo: bool) -> None:
@@ -51,7 +52,7 @@ def environment(config: Config) -> dict[str, str]:
     if crds.path:
         found["CRDS_PATH"] = str(crds.path)
     if crds.server is not None:
-        found["CRDS_SERVER_URL"] = crds.server
+        found["CRDS_SERVER_URL"] = crds.server or SERVERLESS  # the crds package warns of an empty one
     return found
 
 

@@ -42,8 +42,9 @@ def _(request: Approve, desk: Desk) -> Answer:
     change = epochs.proposal(request.context)
     if change is None and request.context not in cache.contexts():
         raise CommandError(f"{request.context} is not in the CRDS cache: calwebbd crds refresh")
-    change = change or Change(request.context)
-    activate(desk.dispatch, change, "approved", now, redo=True)
+    activate(desk.dispatch, change or Change(request.context), "approved", now, redo=True)
+    if change is None:  # what it changes is found afterwards
+        return {"context": request.context, "behind": epochs.behind(request.context)}
     return {"context": request.context, "jobs": len(change.jobs), "certified": len(change.certified)}
 
 

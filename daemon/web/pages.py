@@ -53,7 +53,7 @@ def _plots(desk: Desk) -> dict[str, Any]:
     per = WIDTHS[width]
     return {
         "throughput": svg.bars(slots, NAMES, labels, f"Products per {per} (UTC)", f"products per {per}"),
-        "latency": svg.lines(medians, labels, f"Median waiting and computing per {per} (UTC)", "s"),
+        "latency": svg.lines(medians, labels, f"Median waiting and computing per {per} (UTC)", "seconds"),
         "table": [row for row in table if row[1]],
     }
 

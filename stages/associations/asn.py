@@ -118,12 +118,22 @@ def _load(path: Path) -> Association:
         raise InputError("is no association: it is nested too deep") from error
     if not document.products:
         raise InputError("is no association: it has no product")
-    products = tuple(_checked(product, path.parent) for product in document.products)
-    return msgspec.structs.replace(document, products=products)
+    return checked(document, path.parent)
 
 
-def _checked(product: Product, folder: Path) -> Product:
-    """The product with its roles in lower case, as rules compare them."""
+def checked(asn: Association, folder: Path) -> Association:
+    """With the roles of members in lower case, as rules compare them.
+
+    folder : of the association file. Raises InputError if a name would lead elsewhere.
+    """
+    if not _plain(asn_file_name(asn)):
+        told = ", ".join(_short(part) for part in (asn.program, asn.asn_id, asn.asn_type))
+        raise InputError(f"its program, asn_id and asn_type ({told}) make no plain file name")
+    products = tuple(_product(product, folder) for product in asn.products)
+    return msgspec.structs.replace(asn, products=products)
+
+
+def _product(product: Product, folder: Path) -> Product:
     if not _plain(product.name) or len(product.name) > LONGEST:
         raise InputError(f"product name {_short(product.name)} is not a plain file name")
     if len(product.members) > MOST:

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from calwebbd.stages.associations import rules2, rules3
-from calwebbd.stages.associations.asn import UNDEGRADED, Association, Product, asn_file_name
+from calwebbd.stages.associations.asn import UNDEGRADED, Association, Product, asn_file_name, checked
 from calwebbd.stages.associations.pool import ABSENT, Candidate, Pool, Row, candidates
 from calwebbd.stages.associations.prune import prune
 from calwebbd.stages.associations.rules import Draft
@@ -35,7 +35,8 @@ def generate(pool: Pool, ids: Sequence[str] = (), version_id: str | None = None)
     version_id : to be part of the names, or None
 
     Files are numbered by candidate and type from the last association to the first, as the
-    official generator does. Raises InputError for an id that no row has.
+    official generator does. Raises InputError for an id that no row has, and for values that make
+    names which lead elsewhere.
     """
     known = _by_candidate(pool.rows)
     named = {candidate.id: candidate for candidate in known}
@@ -52,7 +53,7 @@ def generate(pool: Pool, ids: Sequence[str] = (), version_id: str | None = None)
     for drafts in (level2, level3):
         numbers: dict[tuple[str, str], count[int]] = defaultdict(lambda: count(1))
         for draft in prune(draft for draft in drafts if draft.rule.valid(draft)):
-            association = _association(draft, pool.name, version_id)
+            association = _association(draft, pool, version_id)
             number = next(numbers[association.asn_id, association.asn_type])
             made[asn_file_name(association, number)] = association
     return made
@@ -86,7 +87,16 @@ def _by_candidate(rows: Iterable[Row]) -> Mapping[Candidate, list[Row]]:
     return {candidate: found for kind in kinds.values() for candidate, found in kind.items()}
 
 
-def _association(draft: Draft, pool: str, version_id: str | None) -> Association:
+def _association(draft: Draft, pool: Pool, version_id: str | None) -> Association:
+    """Raises InputError, of the pool, where it is none that a file could hold."""
+    try:
+        return checked(_made(draft, pool.name, version_id), Path())
+    except InputError as error:
+        error.file, error.step = pool.name, "association"
+        raise
+
+
+def _made(draft: Draft, pool: str, version_id: str | None) -> Association:
     ruleset = "discover" if draft.candidate is DISCOVERED else "candidate"
     degraded = any((member.exposerr or "").lower() not in ABSENT for member in draft.members)
     return Association(

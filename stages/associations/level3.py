@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from calwebbd.stages.associations.asn import UNDEGRADED, Association, Member, Product
-from calwebbd.stages.associations.pool import row_of
+from calwebbd.stages.associations.pool import row_of, value
 from calwebbd.stages.associations.rules3 import RULES
 from calwebbd.stages.exptypes import stage3
 from calwebbd.stages.header import Header, text
@@ -61,9 +61,9 @@ def level3_key(header: Header) -> GroupKey | None:
         program=text(header, "PROGRAM").zfill(5),
         candidate=f"o{observation.zfill(3)}",
         instrument=text(header, "INSTRUME").lower(),
-        filter=text(header, "FILTER").lower(),
-        pupil=text(header, "PUPIL").lower(),
-        subarray=text(header, "SUBARRAY").lower(),
+        filter=value(row, "filter"),
+        pupil=value(row, "pupil"),
+        subarray=value(row, "subarray"),
     )
 
 

@@ -18,6 +18,7 @@ from calwebbd.stages.hdus import walk
 from calwebbd.stages.header import Header, flag, text
 from calwebbd.stages.names import split_suffix
 
+LARGEST = 2**26  #: bytes of a pool, two hundred times the largest known
 #: by column; names and values in lower case
 Row: TypeAlias = Mapping[str, str]
 
@@ -65,7 +66,7 @@ def candidates(row: Row) -> list[Candidate]:
         return [Candidate(f"o{number:0>3}", "observation")] if number else []
     try:
         return [Candidate(str(name), str(kind)) for name, kind in literal_eval(listed)]
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # the last two: nested too deep
         return []
 
 
@@ -77,10 +78,15 @@ def read_pool(path: Path) -> Pool:
     Raises InputError if it is no such table.
     """
     try:
-        lines = [line for line in path.read_text().splitlines() if line.strip() and line.lstrip()[0] != "#"]
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise InputError(f"is larger than {LARGEST} bytes: no association pool", file=str(path))
+        lines = [line for line in content.decode().splitlines() if line.strip() and line.lstrip()[0] != "#"]
+        fields = csv.reader(lines, delimiter="|")
+        table = [[field.strip().lower() or "null" for field in line] for line in fields]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"the pool cannot be read: {error}", file=str(path)) from error
-    table = [[field.strip().lower() or "null" for field in line] for line in csv.reader(lines, delimiter="|")]
     if not table or "filename" not in table[0]:
         raise InputError("is no association pool: it has no column filename", file=str(path))
     for number, line in enumerate(table[1:], 1):

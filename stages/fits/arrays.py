@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from calwebbd.stages.threads import in_threads
 
 ROWS = 512  # that a thread reads at once
-AT_ONCE = 4 << 20  # bytes of a conversion that a thread does at once, if a plane is not larger
+AT_ONCE = 512 << 10  # bytes of a conversion that a thread does at once: they stay in the processor's cache
 UNSIGNED = {(16, 32768): np.uint16, (32, 2147483648): np.uint32}
 
 
@@ -87,6 +87,8 @@ class Planes:
         Raises OSError if the file ends too early.
         """
         zero = out.dtype.type(self.zero)
+        if rows is None:  # those of all planes lie together
+            out, first = out.reshape(-1, out.shape[-1]), first * (out[0].size // out.shape[-1])
         many = max(1, AT_ONCE // (out[0].size * self.stored.itemsize))
 
         def read_some(start: int, stop: int) -> None:

@@ -70,7 +70,8 @@ def fit_tile(tile: Any, i: int, y: int, x0: int, weights: Any, times: Any, plane
     ramp, bits, fit = np.empty(ngroups), np.empty(ngroups, np.uint8), np.empty(7)
     if planes.shape[0]:
         number = min(width, planes.shape[3] - x0)
-        tile.others[:] = np.arange(width)
+        for c in range(width):
+            tile.others[c] = c
     else:
         number = find_others(tile, starts, lengths)
         fit_single_segments(tile, weights, times[0])

@@ -49,8 +49,8 @@ def exceeding(
     size, (ny, nx) = ring.shape[0], out.shape
     reach = size // 2
     values = np.zeros((size, nx + 2 * reach))
-    good = np.ones((size, nx + 2 * reach), np.int32)
-    total, number = np.empty(nx), np.empty(nx, np.int32)
+    good = np.ones((size, nx + 2 * reach), np.int16)
+    total, number = np.empty(nx), np.empty(nx, np.int16)
     inner = slice(reach, reach + nx)
     for newest in range(-reach, ny + reach):
         row = newest % size

@@ -171,7 +171,8 @@ def test_a_reload_takes_safe_keys_over_and_refuses_others(service: Box) -> None:
     service.run("systemctl", "reload", "calwebbd")
     service.until(lambda: "keys=['workers.processes']" in service.journal())
     file.write_text(CONFIG.replace("/data/out", "/data/elsewhere"))
-    service.run("systemctl", "reload", "calwebbd")
+    with pytest.raises(subprocess.CalledProcessError):
+        service.run("systemctl", "reload", "calwebbd")
     service.until(lambda: "folders.output cannot change while the service runs" in service.journal())
     assert service.property("ActiveState") == "active"
     file.write_text(CONFIG)

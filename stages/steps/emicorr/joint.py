@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calwebbd.stages.exposure import Float, PixelDQ
+from calwebbd.stages.kernels.matrices import multiply
 from calwebbd.stages.kernels.waves import subtract_wave
 from calwebbd.stages.scratch import in_parts
 from calwebbd.stages.steps.emicorr.clock import OUTPUTS, Array, Clock, Wave
@@ -24,6 +25,7 @@ from calwebbd.stages.steps.emicorr.spline import PeriodicSpline
 from calwebbd.stages.threads import by_rows, in_threads
 
 TRIALS = np.arange(500) / 500  # phases at which a wave is tried
+BLOCKS = 10  # of trials, that threads take one after the other
 PIECE = 1 << 17  # pixels that are summed at once, of which a copy in double precision is made
 SUMS = 64 << 20  # bytes of summed ramps that are held at once
 
@@ -98,7 +100,7 @@ def straightness(sums: Array, spline: PeriodicSpline, dphase: float) -> Parabola
     sums : (nints, nbins, ngroups + 1), as of `summed`
     dphase : what a group adds to the phase
     """
-    ramps, counts = sums[..., :-1], sums[..., -1]
+    ramps, counts = sums[..., :-1], np.ascontiguousarray(sums[..., -1])
     nints, nbins, ngroups = ramps.shape
     time = np.arange(ngroups) - (ngroups - 1) / 2
     time /= np.sqrt((time**2).sum())
@@ -109,20 +111,26 @@ def straightness(sums: Array, spline: PeriodicSpline, dphase: float) -> Parabola
     distinct = lcm(nbins, len(TRIALS))
     phases = np.arange(distinct) / distinct + 0.5 / nbins
     of_bins, of_trials = (np.arange(n) * (distinct // n) for n in (nbins, len(TRIALS)))
-    place = np.add.outer(of_bins, of_trials) % distinct
-    mean, slope, power = (np.zeros(place.shape) for _ in range(3))
-    found = Parabolas(*(np.zeros((nints, len(TRIALS))) for _ in range(2)))
-    for g in range(ngroups):
-        wave = spline(phases + g * dphase)[place]
-        # not a matrix product, whose rounding depends on the threads it runs in
-        found.b[:] -= 2 * np.einsum("ib,bk->ik", rest[g], wave)
-        mean += wave / ngroups
-        slope += wave * time[g]
-        power += wave**2
-    found.a[:] = np.einsum("ib,bk->ik", counts, power - ngroups * mean**2 - slope**2)
-    # a wave that looks straight itself says nothing
-    found.a[found.a <= 1e-12 * np.einsum("ib,bk->ik", counts, power)] = 0.0
-    return found
+    waves = [spline(phases + g * dphase) for g in range(ngroups)]
+
+    def at(trials: NDArray[np.intp]) -> tuple[Array, Array]:
+        place = np.add.outer(of_bins, trials) % distinct
+        mean, slope, power, wave, work = (np.zeros(place.shape) for _ in range(5))
+        a, b, product = (np.zeros((nints, len(trials))) for _ in range(3))
+        for g in range(ngroups):
+            np.take(waves[g], place, out=wave, mode="clip")
+            multiply(0, nints, rest[g], wave, product)
+            b -= np.multiply(product, 2, out=product)
+            mean += np.divide(wave, ngroups, out=work)
+            slope += np.multiply(wave, time[g], out=work)
+            power += np.square(wave, out=work)
+        multiply(0, nints, counts, power - ngroups * mean**2 - slope**2, a)
+        multiply(0, nints, counts, power, product)
+        a[a <= 1e-12 * product] = 0.0  # a wave that looks straight itself says nothing
+        return a, b
+
+    found = in_threads([partial(at, some) for some in np.split(of_trials, BLOCKS)])
+    return Parabolas(*(np.concatenate(each, axis=1) for each in zip(*found, strict=True)))
 
 
 def next_trials(phases: Array, shift: float) -> NDArray[np.intp]:

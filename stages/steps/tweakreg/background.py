@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import product
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calwebbd.stages import pages
 from calwebbd.stages.exposure import Float
 from calwebbd.stages.ordering import sort
 from calwebbd.stages.steps.clean_flicker_noise.mesh import filled, filtered, interpolated
-from calwebbd.stages.threads import in_threads
+from calwebbd.stages.threads import in_threads, threads
 
 Mask = NDArray[np.bool_]
+Array = NDArray[np.float64]
 CLIP = 3.0  # sigma
 ROUNDS = 5  # of clipping, at most
 ENOUGH = 0.9  # of a box's pixels must be left for it to count
@@ -44,27 +47,36 @@ def _meshes(image: Float, usable: Mask, box: tuple[int, int], enough: float) -> 
     """Level and scatter of each box; NaN where too few pixels are left."""
     ny, nx = (-(-length // side) for length, side in zip(image.shape, box, strict=True))
     least = enough * box[0] * box[1]
+    rooms: SimpleQueue[Array] = SimpleQueue()
+    for _ in range(threads()):
+        rooms.put(pages.empty((3, box[0] * box[1] + 1), np.float64))
 
     def statistics(row: int, column: int) -> tuple[np.float32, np.float32]:
         at = tuple(slice(n * side, (n + 1) * side) for n, side in zip((row, column), box, strict=True))
-        return _clipped(image[at][usable[at]], least)
+        room = rooms.get()  # used again and again: fresh memory takes longer than the pixels
+        found = _clipped(image[at][usable[at]], least, room)
+        rooms.put(room)
+        return found
 
     found = in_threads([partial(statistics, *at) for at in product(range(ny), range(nx))])
     level, scatter = np.array(found, np.float32).reshape(ny, nx, 2).transpose(2, 0, 1)
     return level, scatter
 
 
-def _clipped(values: Float, least: float) -> tuple[np.float32, np.float32]:
+def _clipped(values: Float, least: float, room: Array) -> tuple[np.float32, np.float32]:
     """Median and standard deviation of what clipping leaves; NaN if that is not more than `least`.
 
-    The values are sorted in place.
+    The values are sorted in place. room : (3, more than there are values)
     """
     if len(values) <= least:
         return np.float32(np.nan), np.float32(np.nan)
     sort(values)
     centre = float(values[len(values) // 2])
-    centred = values.astype(np.float64) - centre
-    sums, squares = (np.concatenate([[0.0], np.cumsum(each)]) for each in (centred, centred**2))
+    centred, sums, squares = room[0, : len(values)], *room[1:, : len(values) + 1]
+    np.subtract(values, centre, out=centred, dtype=np.float64)
+    sums[0] = squares[0] = 0
+    np.cumsum(centred, out=sums[1:])
+    np.cumsum(np.square(centred, out=squares[1:]), out=squares[1:])
     first, last = 0, len(values)
     for rounds_left in range(ROUNDS, -1, -1):
         middle = (centred[(first + last - 1) // 2] + centred[(first + last) // 2]) / 2

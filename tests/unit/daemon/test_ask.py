@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,16 @@ import fake_calibration as fake
 import msgspec
 import pytest
 
+from calwebbd.daemon import heartbeat
 from calwebbd.daemon.ask import Ask, Unknown, asking
+from calwebbd.daemon.commands.ask import _status as show_status
+from calwebbd.daemon.commands.asking import when
 from calwebbd.daemon.config import Associations, Config, Crds, Folders, Watch, Workers
-from calwebbd.daemon.database import VIEWS
+from calwebbd.daemon.database import VIEWS, open_store
+from calwebbd.daemon.records import Records
 from calwebbd.daemon.service import Service
 from calwebbd.queues import retry
+from calwebbd.queues.job import NewJob
 from calwebbd.queues.store import connect
 from calwebbd.stages.errors import ReferenceMissing
 
@@ -67,6 +74,39 @@ def test_why_tells_of_a_file_in_quarantine(config: Config) -> None:
     answer = ask(config, lambda it: it.why(fake.name()))
     assert answer["verdict"] == "quarantined"
     assert answer["because"][0].endswith("is no exposure")
+
+
+@pytest.mark.parametrize(("reason", "told"), [("a long day", " (a long day)"), ("", "")])
+def test_why_tells_that_all_is_paused_with_or_without_a_reason(
+    config: Config, reason: str, told: str
+) -> None:
+    serve(config)
+    with closing(open_store(config.folders.database)) as store:
+        store.pause("*", reason, 0.0)
+        root = fake.name().removesuffix("_uncal.fits")
+        of = f"detector1:{root}"
+        store.put(NewJob(key="k", stage="detector1", subject=of, priority=1, mem_mb=1, payload="{}"), 0.0)
+        Records(store.connection).set("intake", "a full disk", 0.0)
+    (because,) = ask(config, lambda it: it.why(fake.name()))["because"]
+    assert because.endswith(f"is ready, its stage is paused{told}")
+    with pytest.raises(Unknown, match="no files are taken in now: a full disk"):
+        ask(config, lambda it: it.where(fake.name(2)))
+
+
+def test_why_tells_of_a_product_whose_exposure_is_in_quarantine(config: Config) -> None:
+    (incoming(config) / fake.name()).write_text("once upon a time")
+    serve(config)
+    answer = ask(config, lambda it: it.why(fake.name(suffix="rate")))
+    assert (answer["verdict"], len(answer["because"])) == ("quarantined", 1)
+    assert f"{fake.name()} is in quarantine" in answer["because"][0]
+
+
+def test_why_tells_of_a_file_that_only_a_manifest_names(config: Config) -> None:
+    (incoming(config) / "night.manifest").write_text(f"{'0' * 64}  {fake.name()}\n")
+    serve(config)
+    answer = ask(config, lambda it: it.why(fake.name()))
+    assert answer["verdict"] == "waits"
+    assert answer["because"][0].endswith("night.manifest names it")
 
 
 def test_why_tells_of_a_product_that_a_dead_job_was_to_make(config: Config) -> None:
@@ -288,3 +328,39 @@ def test_views_have_what_the_verbs_tell(config: Config) -> None:
     assert view(config, tries) == [("complete", ""), ("failed", "missing")]
     assert view(config, "SELECT count(*) FROM latency") == [(3,)]
     assert ("service", "start") in view(config, "SELECT who, what FROM decisions")
+
+
+def test_status_says_whether_the_service_runs(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    config.folders.state.mkdir()
+    store = open_store(config.folders.database)
+    records, now = Records(store.connection), time.time()
+
+    def told() -> tuple[str, str]:
+        answer = ask(config, Ask.status)
+        show_status(answer)
+        return answer["service"]["state"], capsys.readouterr().out.splitlines()[0]
+
+    assert told() == ("never", "service      has not run: its log says what it lacks")
+    records.decide("service", "start", "", "context jwst_0001.pmap", now - 3600.0)
+    assert told()[0] == "silent"
+    records.set(heartbeat.NAME, "{}", now - 90.0)
+    silent = f"service      not heard of since {when(now - 90.0)}: it does not run, or hangs"
+    assert told() == ("silent", silent)
+    records.set(heartbeat.NAME, "{}", now)
+    assert told() == ("running", f"service      runs since {when(now - 3600.0)}")
+    records.decide("service", "stop", "", "asked to", now)
+    assert told() == ("stopped", f"service      stopped {when(now)}: asked to")
+    store.close()
+
+
+def test_a_database_that_may_not_be_read_says_who_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("attempt to write a readonly database")
+        error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DIRECTORY
+        raise error
+
+    monkeypatch.setattr("calwebbd.daemon.ask.connect", refuse)
+    with pytest.raises(Unknown, match="the user of the service and root may read it"), asking(tmp_path):
+        pass

@@ -168,6 +168,20 @@ def test_activation_certifies_and_puts_again_from_the_first_affected_stage(
     assert impact(catalogue.store.connection, NEW).certified == []
 
 
+def test_a_file_that_was_made_again_to_the_same_bytes_is_not_behind(
+    catalogue: Catalogue, dispatch: Dispatch
+) -> None:
+    expose(catalogue, "NRCA2")
+    assert dispatch.epochs.behind(NEW) == 2
+    name = f"{root('NRCA2')}_rate.fits"
+    catalogue.made("detector1", "again", [], HEADER, NEW, {}, "rate")
+    catalogue.store.connection.execute(
+        "UPDATE generated SET path = ?, entity = ? WHERE activity = (SELECT max(activity) FROM generated)",
+        (f"/out/{name}", entity(name, OLD)),
+    )
+    assert dispatch.epochs.behind(NEW) == 1
+
+
 def test_nothing_changes_before_an_operator_approves(
     config: Config, catalogue: Catalogue, dispatch: Dispatch
 ) -> None:

@@ -21,6 +21,7 @@ from calwebbd.daemon.operators import Revive
 from calwebbd.daemon.records import Records
 from calwebbd.daemon.terms import terms
 from calwebbd.queues.job import NewJob, State
+from calwebbd.queues.retry import Failure
 from calwebbd.queues.store import connect
 
 
@@ -33,7 +34,9 @@ def config(tmp_path: Path) -> Config:
     store = open_store(folders.database)
     job = NewJob(key="k", stage="s", subject="a", priority=1, mem_mb=9000, payload="{}")
     store.put(job, now=0.0)
-    store.reject(1000, now=0.0)
+    taken = store.claim("w", 0.0, lease_s=60.0, budget_mb=9000)
+    assert taken is not None
+    store.fail(taken, Failure.INPUT, "is out of focus", 0.0, jitter=0.0, budget_mb=9000)
     store.close()
     return config
 

@@ -195,6 +195,11 @@ def test_what_an_operator_did_is_on_record(config: Config, say: Callable[..., An
     assert tuple(rows[-1]) == ("priority", "program 01234 +5", "a supernova")
 
 
+def test_what_is_no_number_of_a_program_has_no_priority(config: Config, refuse: Callable[..., str]) -> None:
+    service(config).run(once=True)
+    assert "'abc' is no number of a program" in refuse("priority", "abc", "1")
+
+
 def test_a_program_of_higher_priority_comes_first(config: Config, say: Callable[..., Any]) -> None:
     service(config).run(once=True)
     say("pause", "all")
@@ -275,6 +280,26 @@ def test_images_are_the_same_if_only_their_dates_differ(tmp_path: Path) -> None:
     assert any("differ" in line for line in replay.differences(one, image(tmp_path / "3.fits", 2.0)))
     (other,) = replay.differences(one, image(tmp_path / "4.fits", 1.0, wcs="there"))
     assert other.startswith("the ASDF extension")
+
+
+def test_versions_of_libraries_and_dates_are_not_what_makes_files_differ(tmp_path: Path) -> None:
+    def tree(*extensions: str, rest: str = "here") -> list[bytes]:
+        lines = ["asdf_library:", "  version: 1", "history:", "  extensions:", *extensions, f"wcs: {rest}"]
+        array = np.frombuffer("\n".join(lines).encode(), np.uint8)
+        column = fits.Column("ASDF_METADATA", f"{array.size}B", array=array[np.newaxis])
+        return replay._tree(fits.HDUList([fits.BinTableHDU.from_columns([column], name="ASDF")]))
+
+    assert tree("  - gwcs", "    version: 1", "  - units") == tree("  - units", "  - gwcs") == [b"wcs: here"]
+    assert tree("  - gwcs") != tree("  - gwcs", rest="there")
+
+    def table(name: str, date: str, value: int) -> Path:
+        head = f"# %ECSV 1.0\n# meta:\n# - {{date: {date}}}\n# - version: {{a: 1,\n#     b: {date}}}\n"
+        (tmp_path / name).write_text(f"{head}# - {{CRDS_CTX: jwst_0001.pmap}}\nflux\n{value}\n")
+        return tmp_path / name
+
+    one = table("1.ecsv", "2026", 1)
+    assert replay.differences(one, table("2.ecsv", "2027", 1)) == []
+    assert replay.differences(one, table("3.ecsv", "2026", 2)) == ["its lines differ"]
 
 
 def test_a_backup_beside_the_running_service_is_whole_and_can_be_put_back(

@@ -87,6 +87,34 @@ def test_each_question_has_an_answer_for_people_and_for_programs(
         json.loads(answer) if answer else None
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (f"where {RATE.replace('rate', 'rte')}", f"has not been seen; perhaps {RATE}"),
+        (f"why {fake.name(2, suffix='uncl')}", f"nothing that is known makes it; perhaps {fake.name(2)}"),
+        (f"lineage {RATE[:-1]}", f"not a file that the service knows; perhaps {RATE}"),
+        ("uses fake_paper_0002.fits", "no file of this name is known; perhaps fake_paper_0001.fits?"),
+        ("where nothing.fits", "nothing.fits has not been seen\n"),
+        ("where image3:jw01234-o001_t001_nircam_clear-f200w-sub64p", "is an association: `calwebbd why "),
+        (f"diff {CAL}@1 {CAL}@3", "has 2 versions, none of them is 3"),
+        (f"lineage --sidecars {RATE}", "has no record beside it: there is no "),
+    ],
+)
+def test_who_asks_of_what_is_not_there_gets_a_hint(
+    question: str, said: str, night: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb, *rest = question.split()
+    assert main([verb, "--config", str(night), *rest]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_program_of_which_nothing_has_come_is_named(
+    night: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["progress", "--config", str(night), "99"]) == 0
+    assert capsys.readouterr().out == "nothing of program 99 has come\n"
+
+
 def test_lines_of_a_job_are_found_in_the_log_by_its_number(
     night: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,5 +180,5 @@ def test_times_are_given_as_they_are_or_as_so_long_ago() -> None:
     assert moment("2026-11-22T00:00") == 1795305600.0
     assert moment("2026-11-22T01:00+01:00") == 1795305600.0
     assert moment("90m") == pytest.approx(time.time() - 5400.0, abs=5.0)
-    with pytest.raises(ValueError, match="Invalid isoformat"):
+    with pytest.raises(ValueError, match=r"neither a time, .* nor how long ago"):
         moment("tonight")

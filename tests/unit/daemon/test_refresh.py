@@ -133,7 +133,7 @@ def test_references_are_verified_and_mended_and_their_users_listed(
     assert verb(["status", "--config", str(path)]) == 0
     assert f"context    {OLD}" in capsys.readouterr().out
     assert verb(["impact", NEW, "--config", str(path)]) == 0
-    assert f"{NEW} changes 0 of 0 products" in capsys.readouterr().out
+    assert f"{NEW}: nothing is there that was made in another context" in capsys.readouterr().out
     assert verb(["approve", NEW, "--config", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["context"] == NEW
     assert verb(["rollback", "--config", str(path), "--json"]) == 0

@@ -89,6 +89,21 @@ def test_a_probe_at_a_time_is_let_through_and_later_each_time(store: Store) -> N
     assert store.paused()[0]["probe_at"] == 11.0 + BREAKER.longest_s
 
 
+def test_if_all_have_failed_one_is_probed_before_its_time(store: Store) -> None:
+    store.pause("image3", "", now=0.0)
+    taken = [claim(store) for _ in range(6)]
+    for each in taken:
+        assert each is not None
+        store.fail(each, Failure.MISSING, "no", 0.0, jitter=0.0, budget_mb=10)
+        fail(store, each.subject)
+    assert store.next_due(0.0) == 10.0
+    assert claim(store, now=9.0) is None
+    assert claim(store, now=10.0) is not None
+    assert claim(store, now=10.0) is None
+    assert store.relax("image2", now=11.0)
+    assert claim(store, now=11.0) is not None
+
+
 def test_a_probe_that_succeeds_sets_the_stage_going_with_those_that_failed_alike(store: Store) -> None:
     store.pause("image3", "", now=0.0)
     failed = claim(store)

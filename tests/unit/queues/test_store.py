@@ -122,10 +122,14 @@ def test_a_large_job_at_the_head_of_the_line_is_not_overtaken(store: Store) -> N
     assert claim(store) is None
 
 
-def test_a_job_larger_than_the_budget_is_buried_with_its_reason(store: Store) -> None:
+def test_a_job_larger_than_a_budget_that_has_shrunk_has_all_of_it(store: Store) -> None:
     store.put(job("huge", mem_mb=5000), now=0.0)
-    (dead,) = store.reject(1000, now=1.0)
-    assert (dead.state, dead.reason) == (State.DEAD, "needs 5000 MB, the memory budget is 1000 MB")
+    store.put(job("small", mem_mb=10), now=0.0)
+    assert claim(store) is None
+    store.fit(1000)
+    first = claimed(store)
+    assert (first.key, first.mem_mb, store.by_key("small").mem_mb) == ("huge", 1000, 10)
+    assert claim(store) is None
 
 
 def test_a_newer_job_for_one_subject_supersedes_a_waiting_one(store: Store) -> None:

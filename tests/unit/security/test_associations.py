@@ -8,6 +8,8 @@ import pytest
 
 from calwebbd.stages.associations import load_asn
 from calwebbd.stages.associations.asn import MOST
+from calwebbd.stages.associations.generate import of_candidates
+from calwebbd.stages.associations.pool import read_pool
 from calwebbd.stages.errors import InputError
 from calwebbd.stages.process import process
 
@@ -111,3 +113,54 @@ def test_a_file_larger_than_any_association_is_not_read(
         file.seek(2**40)
         file.write(b"}")
     refused(path, "is larger than 100 bytes")
+
+
+def pool(folder: Path, **changes: str) -> Path:
+    values = {"FILENAME": "jw01234001001_02101_00001_nrca1_uncal.fits", "PROGRAM": "1234", "OBS_NUM": "1"}
+    values |= {"ASN_CANDIDATE": "[('o001', 'observation')]", "TARGETID": "1", "VISIT": "1", "FILTER": "F200W"}
+    values |= {"EXP_TYPE": "NRC_IMAGE", "INSTRUME": "NIRCAM", "PUPIL": "CLEAR", "DETECTOR": "NRCA1"}
+    values |= {"SUBARRAY": "FULL", "PNTGTYPE": "SCIENCE"} | changes
+    path = folder / "jw01234_pool.csv"
+    path.write_text("|".join(values) + "\n" + "|".join(values.values()) + "\n")
+    return path
+
+
+def test_a_usual_pool_passes(tmp_path: Path) -> None:
+    assert len(of_candidates(read_pool(pool(tmp_path)))) == 2
+
+
+@pytest.mark.parametrize("column", ["PROGRAM", "TARGETID", "INSTRUME", "FILTER", "PUPIL", "SUBARRAY"])
+@pytest.mark.parametrize("value", ["../../../x", "/etc/x", "a/b", "x\x1b[2J", "x" * 5000])
+def test_no_value_of_a_pool_makes_a_name_that_leads_elsewhere(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    with pytest.raises(InputError, match="plain file name"):
+        of_candidates(read_pool(pool(tmp_path, **{column: value})))
+
+
+def test_no_candidate_does(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="plain file name"):
+        of_candidates(read_pool(pool(tmp_path, ASN_CANDIDATE="[('o/../../x', 'observation')]")))
+
+
+@pytest.mark.parametrize(
+    "listed", ["[" * 50_000, "-" * 100_000 + "1", "1" + "+1" * 30_000, "9" * 100_000, "__import__('os')"]
+)
+def test_candidates_that_are_none_are_none(tmp_path: Path, listed: str) -> None:
+    assert of_candidates(read_pool(pool(tmp_path, ASN_CANDIDATE=listed))) == {}
+
+
+def test_a_field_or_pool_that_is_larger_than_any_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="field larger than"):
+        read_pool(pool(tmp_path, FILTER="x" * 200_000))
+    monkeypatch.setattr("calwebbd.stages.associations.pool.LARGEST", 100)
+    with pytest.raises(InputError, match="is larger than 100 bytes"):
+        read_pool(pool(tmp_path))
+
+
+@pytest.mark.parametrize("key", ["program", "asn_id", "asn_type"])
+def test_what_an_association_is_called_by_leads_nowhere_else(tmp_path: Path, key: str) -> None:
+    document = {key: "x/../../y", "products": [{"name": "fine", "members": [MEMBER]}]}
+    refused(write(tmp_path, json.dumps(document)), "make no plain file name")

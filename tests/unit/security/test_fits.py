@@ -130,6 +130,15 @@ def test_extensions_without_number_are_refused(tmp_path: Path, monkeypatch: pyte
     refused(tmp_path, PRIMARY + empty * 1000, "has more than 500 HDUs")
 
 
+def test_a_tree_larger_than_any_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calwebbd.stages.verify.LARGEST_ASDF", 100)
+    monkeypatch.setattr("calwebbd.stages.verify.asdftail.flaw", lambda _: pytest.fail("it was read"))
+    tree = extension("ASDF", "BINTABLE", BITPIX=8, NAXIS1=101, NAXIS2=1)
+    refused(
+        tmp_path, PRIMARY + extension() + bytes(BLOCK) + tree + bytes(BLOCK), "ASDF extension has 101 bytes"
+    )
+
+
 @pytest.mark.parametrize(
     "magic", [b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh9", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"]
 )

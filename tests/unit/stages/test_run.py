@@ -177,6 +177,14 @@ def test_an_override_takes_the_place_of_the_chosen_reference(
     assert run.step(scale, image).header["R_GAIN"] == str(mine)
 
 
+def test_an_override_takes_a_reference_away(start: Callable[..., Run], image: Image) -> None:
+    run = start(Layer("command line", {"scale": {"override_gain": "N/A"}}))
+    run.step(scale, image)
+    (record,) = run.records
+    assert (record.status, record.references["gain"]) == ("SKIPPED", "N/A")
+    assert record.reason == "the gain reference is N/A for this exposure"
+
+
 def test_each_exposure_of_a_list_is_stamped(start: Callable[..., Run], image: Image) -> None:
     @step(keyword="S_LIST")
     def together(images: list[Image], references: Any, params: NoParams) -> list[Image]:

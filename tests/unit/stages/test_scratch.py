@@ -1,5 +1,6 @@
 """Cubes on disk: what is written is read, in whatever pieces."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,11 @@ VALUES = np.arange(5 * 3 * 7 * 4, dtype=np.float32).reshape(SHAPE)
 
 
 def filled() -> Cube:
-    cube = Cube(SHAPE, np.float32)
+    """Bands of two rows, the last of one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scratch, "AT_ONCE", 2 * 5 * 3 * 4 * scratch.SAMPLE)
+        cube = Cube(SHAPE, np.float32)
+    assert cube.band == 2
     cube.write(0, VALUES)
     return cube
 
@@ -122,3 +127,16 @@ def test_a_file_is_made_once_by_however_many_threads() -> None:
     cube = Cube((64, 2, 2), np.float32)
     in_threads([partial(cube.write, n, np.full((1, 2, 2), n, np.float32)) for n in range(64)])
     assert np.array_equal(np.asarray(cube)[:, 0, 0], np.arange(64))
+
+
+def test_a_read_that_is_cut_short_goes_on_where_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    cube, read, pieces = filled(), os.preadv, set()
+
+    def short(descriptor: int, views: list[memoryview], offset: int) -> int:
+        pieces.add(len(views))
+        return read(descriptor, [views[0][:13]], offset)
+
+    monkeypatch.setattr(os, "preadv", short)
+    monkeypatch.setattr(scratch, "MOST", 2)
+    assert np.array_equal(cube.read(0, 5), VALUES)
+    assert pieces == {1, 2}

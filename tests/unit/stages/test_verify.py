@@ -11,6 +11,7 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from calwebbd.stages.associations.level3 import level3_key
 from calwebbd.stages.errors import Incomplete, InputError
 from calwebbd.stages.verify import verify
 
@@ -223,6 +224,21 @@ def test_a_contradiction_is_one_clear_reason(tmp_path, changes, reason):
     with pytest.raises(InputError, match=reason) as refusal:
         verify(make(tmp_path, **changes))
     assert not isinstance(refusal.value, Incomplete)
+
+
+@pytest.mark.parametrize("keyword", ["PROGRAM", "OBSERVTN", "INSTRUME", "FILTER", "PUPIL", "SUBARRAY"])
+def test_no_header_makes_a_name_that_leads_out_of_a_folder(tmp_path, keyword):
+    with pytest.raises(
+        InputError, match=f"its {keyword} is '/../../x', which can be no part of a file's name"
+    ):
+        verify(make(tmp_path, **{keyword: "/../../x"}))
+
+
+def test_an_element_that_is_not_there_is_no_part_of_a_name(tmp_path):
+    header = verify(make(tmp_path, PUPIL="N/A", FILTER="F200W")).header
+    key = level3_key(header)
+    assert key is not None
+    assert "_nircam_f200w-" in key.product_name
 
 
 def test_a_segment_holds_its_own_integrations_only(tmp_path):

@@ -108,6 +108,18 @@ def test_the_overview_counts_what_there_is(client: TestClient) -> None:
     assert "detector1" in text
 
 
+def test_the_overview_says_first_what_needs_a_person(client: TestClient, night: Config) -> None:
+    store = open_store(night.folders.database)
+    records, desk = Records(store.connection), client.app.__dict__["_app"].state.desk
+    try:
+        for heard, told in ((9.0, "Something needs you"), (time.time(), "1 job needs a person")):
+            records.set(heartbeat.NAME, "{}", heard)
+            desk._kept.clear()
+            assert f"{told}</h1>" in client.get("/").text
+    finally:
+        store.close()
+
+
 def test_the_overview_is_renewed_without_scripts_too(client: TestClient) -> None:
     text = client.get("/").text
     assert '<noscript><meta http-equiv="refresh"' in text
@@ -134,6 +146,12 @@ def test_a_dead_letter_shows_its_traceback(client: TestClient) -> None:
     job = re.search(r'href="(/job/\d+)"', text)
     assert job is not None
     assert "Traceback (most recent call last)" in client.get(job[1]).text
+
+
+def test_a_cause_of_failures_leads_to_an_example(client: TestClient) -> None:
+    causes = client.get("/failures").text.partition("by cause")[2]
+    assert re.search(r'as <a href="/job/\d+">', causes)
+    assert f'as <a class="name" href="/file/{fake.name(4)}">' in causes
 
 
 def test_an_association_names_its_members(client: TestClient) -> None:
