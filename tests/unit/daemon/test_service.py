@@ -425,6 +425,7 @@ def test_failures_alike_pause_their_stage_until_a_probe_succeeds(config: Config)
         fake.expose(incoming(config), exposure, DO="missing", FILTER="F150W")
     run_once(one)
     fake.expose(incoming(config), 3)
+    run_once(one)  # it stands in line, and is what is tried first
     with closing(sqlite3.connect(config.folders.database)) as database:
         database.execute("UPDATE stage SET probe_at = 0 WHERE paused != ''")  # five minutes later
         database.commit()
