@@ -70,7 +70,7 @@ def _fit_segments(ramp: Ramp, gain: Float, readnoise: Float, params: RampFitPara
     suppress = params.suppress_one_group and ngroups > 1
     groups = _fitted_groups(ramp, suppress)
     if suppress:
-        ramp.zeroframe = None  # not used, and memory is at its fullest here
+        ramp.zeroframe = None  # not used
     times = Times(
         header.real("TGROUP"),
         header.real("TFRAME"),
@@ -95,6 +95,7 @@ def _fit_segments(ramp: Ramp, gain: Float, readnoise: Float, params: RampFitPara
             suppress_one_group=suppress,
             groups=groups,
             planes=planes,
+            in_place=True,  # memory is at its fullest here
         )
         if planes is None:
             return *rate, *rateints

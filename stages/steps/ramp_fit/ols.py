@@ -45,6 +45,7 @@ def fit_slopes(
     suppress_one_group: bool = True,
     groups: range | None = None,
     planes: Float | None = None,
+    in_place: bool = False,
 ) -> tuple[Slopes, Slopes]:
     """Fit the segments of good groups between jumps, and combine them by their read noise.
 
@@ -59,6 +60,8 @@ def fit_slopes(
         good one, unless one-group ramps are suppressed
     groups : successive ones to fit, as if there were no others; a first one so made has no jumps
     planes : (nints, 7 nsegments + 1, ny, nx), to be filled with the numbers of each segment
+    in_place : if there is one integration, readnoise and gain become the error of the exposure and its
+        part by reading
 
     Returns the rates of the whole exposure and of its integrations: NaN, with error and variances
     0, where the flags hold DO_NOT_USE or every group is SATURATED. Those of a single integration
@@ -71,8 +74,8 @@ def fit_slopes(
     group, frame = float(np.float32(times.group)), float(np.float32(times.frame))
     rateints = empty_slopes((nints, ny, nx), pixeldq[None] if nints == 1 else None)
     if nints == 1:
-        rate = Slopes(*(array[0] for array in rateints))
-        rate = rate._replace(err=np.empty((ny, nx), np.float32), var_rnoise=np.empty((ny, nx), np.float32))
+        err, var_rnoise = (readnoise, gain) if in_place else (np.empty_like(readnoise), np.empty_like(gain))
+        rate = Slopes(*(array[0] for array in rateints))._replace(err=err, var_rnoise=var_rnoise)
     else:
         rate = empty_slopes((ny, nx), pixeldq)
     kernels.by_rows(

@@ -301,6 +301,15 @@ def test_rates_scale_with_the_signal_where_the_weights_stay(seed: int, factor: f
     np.testing.assert_array_equal(scaled.dq, rate.dq)
 
 
+@pytest.mark.parametrize("nints", [1, 2])
+def test_the_memory_of_the_references_may_become_that_of_the_rate(nints: int) -> None:
+    sci, groupdq = random_ramps(5, nints)
+    apart = fit(sci, groupdq, gain=2.0)
+    inside = fit(sci, groupdq, gain=2.0, in_place=True)
+    for expected, found in zip((*apart[0], *apart[1]), (*inside[0], *inside[1]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     sci, flags = random_ramps(1)
     wide = np.tile(sci, (1, 1, 20, 1)), np.tile(flags, (1, 1, 20, 1))
