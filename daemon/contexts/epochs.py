@@ -62,6 +62,7 @@ class Epochs:
         self._do("begin", context=change.context, now=now, cause=cause, redo=redo, rules=change.rules)
         self._do("forget_redo")
         self._do("settle_proposals")
+        self._do("settle_alerts", now=now)
         self._do("withdraw", context=change.context, reason=reason, now=now)
         self._do("redo_waiting", context=change.context, reason=reason)
         self.settle(change, now, redo=redo)

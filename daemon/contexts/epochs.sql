@@ -70,8 +70,9 @@ WHERE certified.activity = (SELECT max(activity) FROM generated WHERE entity = :
 
 -- name: behind
 -- How many products are neither of the context nor certified for it. The last to make a file counts:
--- another may have made the same bytes before.
+-- another may have made the same bytes before. Each version has an association of its own, which stays.
 SELECT count(DISTINCT activity.id) AS n FROM file
+JOIN entity ON entity.id = file.entity AND entity.kind != 'asn'
 JOIN generated ON generated.path = file.path AND generated.entity = file.entity
 AND generated.activity = (
     SELECT max(activity) FROM generated AS same WHERE same.entity = file.entity AND same.path = file.path)
@@ -95,6 +96,10 @@ SELECT context, at, answer FROM proposal WHERE context = :context
 -- name: settle_proposals
 -- Once a context is in force there is nothing to be decided.
 DELETE FROM proposal
+
+-- name: settle_alerts
+-- Nor to be told of: the next time is news.
+UPDATE alert SET gone = :now WHERE cause LIKE 'proposed %' AND gone IS NULL
 
 -- name: users
 -- Attempts that used a reference since it was last known to be well, and what they made.

@@ -11,7 +11,9 @@ from crds_server import CrdsServer
 
 from calwebbd.daemon import channel
 from calwebbd.daemon.config import Associations, Config, Crds
+from calwebbd.daemon.contexts.epochs import Epochs
 from calwebbd.daemon.contexts.requests import Approve, Rollback
+from calwebbd.queues.store import connect
 from calwebbd.stages.crds import cache
 
 __all__ = ["config", "double", "origin", "quick_errands"]
@@ -119,8 +121,18 @@ def test_a_context_that_changes_something_waits_for_approval(night: Config, doub
     assert rows(night, "SELECT context, pipeline, product FROM impacts") == [(NEW, "detector1", root)]
     answer = channel.ask(night, Approve(context=NEW))
     assert (answer["context"], answer["jobs"], answer["certified"]) == (NEW, 1, 2)
+    assert rows(night, "SELECT cause FROM alert WHERE gone IS NULL") == []
     run_once(night)
     check_made_again(night)
+    assert behind(night) == 0
+
+
+def behind(config: Config) -> int:
+    connection = connect(config.folders.database, readonly=True)
+    try:
+        return Epochs(connection).behind(NEW)
+    finally:
+        connection.close()
 
 
 def spoil(content: bytes, size: int | None = None) -> Path:
