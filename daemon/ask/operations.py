@@ -10,7 +10,7 @@ from calwebbd.daemon.ask.reader import Answer, Reader
 REMEDIES = {
     "input": "put a good copy under the same name; it is looked at again when it changes",
     "refused": "put a good copy under the same name; it is looked at again when it changes",
-    "missing": "bring the reference into the CRDS cache, or wait for a context without it if it is a bad file; "
+    "missing": "bring the reference into the CRDS cache, or wait for a context without it if it is bad; "
     "it is tried again by itself",
     "memory": "raise workers.memory_mb, or run fewer processes; it was tried with more by itself",
     "timeout": "raise workers.timeout_seconds if the exposure is that large",
