@@ -188,6 +188,8 @@ class Service(Parts):
     @_handle.register
     def _(self, message: channel.Asked) -> None:
         message.answer(self._desk)
+        if self._dispatch.behind:  # somebody waits for what comes of it
+            self._keeper.tick(time.time())
 
     @_handle.register
     def _(self, message: Stop) -> None:

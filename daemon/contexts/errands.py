@@ -13,7 +13,7 @@ import hashlib
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,13 @@ def refresh(asked: Asked) -> Answer:
         raise ReferenceMissing(f"{context} has rules on the list of bad files: {', '.join(bad)}")
     if fetcher is not None and cache.writable():
         keep.remember(fetcher.info)
-    rules = hashlib.sha1("".join(f"{name} {sums[name]}\n" for name in sorted(sums)).encode()).hexdigest()
-    return Answer(change=compared(context, asked.database, rules))
+    return Answer(change=compared(context, asked.database, _digest(sums)))
+
+
+def compare(asked: Asked) -> Answer:
+    """What a known context would change; no server is asked, but for rules that the cache lacks."""
+    rules = _digest(keep.keep_context(asked.context))
+    return Answer(change=compared(asked.context, asked.database, rules))
 
 
 def verify(asked: Asked) -> Answer:
@@ -97,6 +102,11 @@ def compared(context: str, database: str | None, rules: str = "") -> Change:
         certified=tuple(found.certified),
         summary=found.summary(),
     )
+
+
+def _digest(sums: Mapping[str, str]) -> str:
+    """One SHA-1 for those of all rules."""
+    return hashlib.sha1("".join(f"{name} {sums[name]}\n" for name in sorted(sums)).encode()).hexdigest()
 
 
 def _resolve(asked: Asked, fetcher: Fetcher | None) -> str:
@@ -147,7 +157,7 @@ def _fetcher() -> Fetcher | None:
     return None if url is None else Fetcher(Server(url))
 
 
-ERRANDS: dict[str, Callable[[Asked], Answer]] = {"refresh": refresh, "verify": verify}
+ERRANDS: dict[str, Callable[[Asked], Answer]] = {"refresh": refresh, "compare": compare, "verify": verify}
 
 
 def main(name: str, question: bytes) -> bytes:

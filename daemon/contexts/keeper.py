@@ -16,7 +16,7 @@ import msgspec
 
 from calwebbd.daemon.alerts import Alerts
 from calwebbd.daemon.config import Config
-from calwebbd.daemon.contexts.due import again_due, refresh_due, spread
+from calwebbd.daemon.contexts.due import RETRY_S, again_due, refresh_due, spread
 from calwebbd.daemon.contexts.epochs import Change, Epoch, Epochs
 from calwebbd.daemon.contexts.policy import activate, environment, receive, sentence, server_of
 from calwebbd.daemon.dispatch import Dispatch
@@ -25,6 +25,11 @@ from calwebbd.stages.errors import ReferenceMissing
 
 MODULE = "calwebbd.daemon.contexts.errands"
 LONGEST_S = 6 * 3600.0  #: an errand
+DOUBTS = {
+    "refresh": "The context cannot be refreshed",
+    "compare": "Products cannot be compared with the context",
+    "verify": "References cannot be verified",
+}
 
 Tell = Callable[..., None]
 
@@ -50,7 +55,7 @@ class Keeper:
         self._tell = tell
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._threads: dict[str, threading.Thread] = {}
-        self._failed: float | None = None
+        self._failed: dict[str, float] = {}  # when each errand did, if that was the last time
 
     @property
     def epochs(self) -> Epochs:
@@ -80,12 +85,13 @@ class Keeper:
             return
         crds, records, context = self._config.crds, self._dispatch.records, self._dispatch.terms.context
         refreshed = self._moment("crds refreshed")
-        if refresh_due(refreshed, self._failed, now, crds.refresh_hour, spread()) and self._news(now):
+        failed = self._failed.get("refresh")
+        if refresh_due(refreshed, failed, now, crds.refresh_hour, spread()) and self._news(now):
             self.start("refresh")
-        elif self._dispatch.behind and "refresh" not in self._running:
+        elif self._dispatch.behind and self._may_compare(now):
             self._dispatch.behind = False
             if self.epochs.behind(context):
-                self.start("refresh", context)
+                self.start("compare", context)
         verified = self._moment("references verified")
         if verified is None:  # each is verified when it is first used
             records.set("references verified", str(now), now)
@@ -94,9 +100,14 @@ class Keeper:
 
     def hasten(self) -> None:
         """Refresh now, though it was done today, or failed just before."""
-        now, self._failed = time.time(), None
+        now = time.time()
+        self._failed.clear()
         self._dispatch.records.set("crds refreshed", "0", now)
         self.tick(now)
+
+    def _may_compare(self, now: float) -> bool:
+        free = not self._running.keys() & {"refresh", "compare"}
+        return free and again_due(self._failed.get("compare"), now, RETRY_S)
 
     def _news(self, now: float) -> bool:
         """Whether there may be any; where there is no server, the cache tells at once."""
@@ -110,7 +121,7 @@ class Keeper:
                 if literal_context(wanted) != self._dispatch.terms.context:
                     return True
             except ReferenceMissing as error:
-                self._failed = now
+                self._failed["refresh"] = now
                 self._doubt("refresh", error.reason)
                 return False
         self._dispatch.records.set("crds refreshed", str(now), now)
@@ -151,10 +162,11 @@ class Keeper:
         self._running.pop(message.errand, None)
         answer = message.answer
         if answer["doubt"]:
-            if message.errand == "refresh":
-                self._failed = now
+            self._failed[message.errand] = now
+            self._dispatch.behind |= message.errand == "compare"
             self._doubt(message.errand, answer["doubt"])
             return
+        self._failed.pop(message.errand, None)
         self._alerts.clear(message.errand)
         if message.errand == "verify":
             self._dispatch.records.set("references verified", str(now), now)
@@ -162,10 +174,10 @@ class Keeper:
             self.damaged(damaged)
             if not damaged:
                 self._tell("references verified", files=answer["verified"])
-        else:
-            self._failed = None
-            self._refreshed(msgspec.convert(answer["change"], Change), now)
-            self._dispatch.records.set("crds refreshed", str(now), now)  # last: else a kill would cost a day
+            return
+        self._refreshed(msgspec.convert(answer["change"], Change), now)
+        if message.errand == "refresh":  # last: else a kill would cost a day
+            self._dispatch.records.set("crds refreshed", str(now), now)
 
     def pump(self, now: float) -> bool:
         """Put a few of the jobs that are to be done again; whether there are more."""
@@ -191,8 +203,7 @@ class Keeper:
     def _doubt(self, errand: str, reason: str) -> None:
         context = self._dispatch.terms.context
         self._tell("context kept", context=context, reason=reason)
-        what = "The context cannot be refreshed" if errand == "refresh" else "References cannot be verified"
-        self._alerts.tell(errand, "crds", f"{what}, {context} stays in force: {reason}", ())
+        self._alerts.tell(errand, "crds", f"{DOUBTS[errand]}, {context} stays in force: {reason}", ())
 
     def damaged(self, found: Iterable[Damaged]) -> None:
         """Corrupt references: tell of them, and of what was made with each since it was last well."""

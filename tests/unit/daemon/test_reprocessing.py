@@ -7,7 +7,7 @@ import fake_calibration as fake
 import msgspec
 import pytest
 from crds_night import GAIN, NEW, OLD, config, double, forget_refresh, origin, quick_errands, rows, run_once
-from crds_server import CrdsServer
+from crds_server import CrdsServer, Faults
 
 from calwebbd.daemon import channel
 from calwebbd.daemon.config import Associations, Config, Crds
@@ -133,6 +133,19 @@ def behind(config: Config) -> int:
         return Epochs(connection).behind(NEW)
     finally:
         connection.close()
+
+
+def test_nobody_has_to_be_asked_to_go_back(night: Config, double: CrdsServer) -> None:
+    night = asked_for(night, "auto")
+    run_once(night)
+    refresh(night, double, NEW)
+    double.faults = Faults(down=True)
+    channel.ask(night, Rollback(why="the server is down as well"))
+    forget_refresh(night)
+    run_once(night)
+    assert data(night, MOSAIC) == mosaic(GAIN)
+    assert rows(night, "SELECT value FROM setting WHERE name = 'crds refreshed'") == [("0",)]
+    assert rows(night, "SELECT cause FROM alert WHERE gone IS NULL AND event = 'crds'") == [("refresh",)]
 
 
 def spoil(content: bytes, size: int | None = None) -> Path:
