@@ -1,12 +1,15 @@
 -- name: made
 -- Attempts whose products are still the current ones, and neither made in the context nor certified for it.
--- Each version has an association of its own, which stays.
+-- Each version has an association of its own, which stays. The last to make a file counts: another may have
+-- made the same bytes before.
 SELECT activity.id AS activity, activity.pipeline, activity.context, job.id AS job, job.payload
 FROM activity JOIN job ON job.id = activity.job
 WHERE activity.stage = :stage AND activity.outcome = 'complete' AND activity.context != :context
 AND EXISTS (SELECT 1 FROM generated JOIN file ON file.path = generated.path AND file.entity = generated.entity
             JOIN entity ON entity.id = file.entity AND entity.kind != 'asn'
-            WHERE generated.activity = activity.id AND file.origin = 'product')
+            WHERE generated.activity = activity.id AND file.origin = 'product'
+            AND NOT EXISTS (SELECT 1 FROM generated AS same WHERE same.entity = generated.entity
+                            AND same.path = generated.path AND same.activity > activity.id))
 AND NOT EXISTS (SELECT 1 FROM certified WHERE certified.activity = activity.id AND certified.context = :context)
 ORDER BY activity.id
 

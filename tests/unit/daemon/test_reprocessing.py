@@ -108,6 +108,7 @@ def test_a_new_context_is_followed_to_the_mosaic_and_back(night: Config, double:
     run_once(night)
     assert versions(night, MOSAIC) == [OLD, NEW, OLD]
     assert rows(night, "SELECT context FROM proposal") == [(NEW,)]
+    assert rows(night, "SELECT count(*) FROM impacts") == [(1,)]  # what was made twice is to be made once
 
 
 def test_a_context_that_changes_something_waits_for_approval(night: Config, double: CrdsServer) -> None:
