@@ -132,8 +132,9 @@ def _of_jobs(jobs: list[Answer], paused: dict[str, str]) -> list[tuple[str, str]
         if job["predecessor"]:
             text += f" ({job['predecessor']})"
         if tries > 1:
-            reasons = dict.fromkeys(each["reason"] for each in job["attempts"] if each["reason"])
-            text += f"; {tries} attempts" + (f", which failed: {'; '.join(reasons)}" if reasons else "")
+            failed = [each["reason"] for each in job["attempts"] if each["reason"]]
+            reasons = "; ".join(dict.fromkeys(failed))
+            text += f"; {tries} attempts" + (f", {len(failed)} of which failed: {reasons}" if failed else "")
         told.append(("waits" if job["held"] and job["state"] == "ready" else job["state"], text))
         told += [("without", f"  without {each['name']}: {each['reason']}") for each in job["left_out"]]
     return told

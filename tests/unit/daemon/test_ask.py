@@ -116,7 +116,7 @@ def test_why_tells_of_a_product_that_a_dead_job_was_to_make(config: Config) -> N
     assert answer["verdict"] == "dead"
     (job,) = [job for job in answer["jobs"] if job["pipeline"] == "image2"]
     assert [each["reason"] for each in job["attempts"]] == 2 * ["ZeroDivisionError: one by nought"]
-    assert any("2 attempts, which failed: ZeroDivisionError" in text for text in answer["because"])
+    assert any("2 attempts, 2 of which failed: ZeroDivisionError" in text for text in answer["because"])
 
 
 def test_why_tells_when_a_job_is_tried_again_and_what_waits_for_it(config: Config) -> None:
