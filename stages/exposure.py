@@ -101,16 +101,18 @@ class Exposure:
 
     `metadata` holds what has no keyword, by its dotted path in the JWST metadata
     tree (``meta.resample.kernel``); `file` is where it was read from. `byproducts` are
-    what steps made beside their result, by suffix (``fitopt``) or by file name
-    (``mine.fits``), to be written with it. `notes` is what steps found out about it, by
-    their names, for the records of a product's members.
+    what steps made beside their result, by suffix (``fitopt``; several are named by their own
+    files) or by file name (``mine.fits``), to be written with it. `notes` is what steps found
+    out about it, by their names, for the records of a product's members.
     """
 
     header: Header
     sci: Float
     metadata: dict[str, Any] = field(default_factory=dict, kw_only=True)
     file: str = field(default="", kw_only=True)
-    byproducts: dict[str, Exposure | Catalogue] = field(default_factory=dict, kw_only=True)
+    byproducts: dict[str, Exposure | Catalogue | Sequence[Exposure]] = field(
+        default_factory=dict, kw_only=True
+    )
     notes: dict[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property

@@ -75,7 +75,7 @@ class Run:
     save: Callable[[str, Exposure], None] = lambda suffix, product: None
     begin: Callable[[str, Any], None] = lambda suffix, product: None
     records: list[StepRecord] = field(default_factory=list)
-    byproducts: dict[str, Exposure | Catalogue] = field(default_factory=dict)
+    byproducts: dict[str, Exposure | Catalogue | Sequence[Exposure]] = field(default_factory=dict)
     others: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     left_out: Sequence[LeftOut] = ()
     _settings: list[Layer] | None = None

@@ -15,6 +15,7 @@ from calwebbd.stages.masking import FLAGGED, blank
 from calwebbd.stages.references import References
 from calwebbd.stages.step import Skip, step
 from calwebbd.stages.steps.outlier_detection.flagging import blot, mark, outliers_of_model, outliers_of_noise
+from calwebbd.stages.steps.outlier_detection.kept import Kept
 from calwebbd.stages.steps.outlier_detection.median import Layer, layer, median
 from calwebbd.stages.steps.resample import Frame, drizzle, output_frame
 from calwebbd.stages.steps.resample.canvas import Region
@@ -37,6 +38,7 @@ class OutlierDetectionParams:
     good_bits: str = "~DO_NOT_USE"  #: flags that do not exclude a pixel
     pixmap_stepsize: float = 1.0  #: pixels between computed positions
     pixmap_order: int = 1  #: of the splines between them
+    save_intermediate_results: bool = False  #: write what is compared: ``outlier_i2d``, ``median``, ``blot``
 
     def __post_init__(self) -> None:
         for name in ("snr", "scale"):
@@ -70,16 +72,27 @@ def _on_sky(images: list[Image], params: OutlierDetectionParams) -> None:
     parts = [region([(i.wcs, i.sci.shape) for i in group], frame.wcs, frame.shape) for group in members]
     sizes = [4 * (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in parts]
     on_disk = sum(sizes) > memory.budget()
-    layers = [_layer(group, frame, part, params, on_disk) for group, part in zip(members, parts, strict=True)]
+    kept = Kept(on_disk) if params.save_intermediate_results else None
+    layers = [
+        _layer(group, frame, part, params, on_disk, kept) for group, part in zip(members, parts, strict=True)
+    ]
     model = median(layers, frame.shape)
+    if kept:
+        kept.compared(images[0], model, frame.wcs)
     for image in images:
-        _flag(image, frame, model, params)
+        _flag(image, frame, model, params, kept)
+    if kept:
+        images[0].byproducts |= kept.products()
 
 
-def _flag(each: Image, frame: Frame, model: Any, params: OutlierDetectionParams) -> None:
+def _flag(
+    each: Image, frame: Frame, model: Any, params: OutlierDetectionParams, kept: Kept | None = None
+) -> None:
     """Flag where one image differs from the model."""
     stepsize, order = params.pixmap_stepsize, params.pixmap_order
     own = blot(model, pixel_map(each.wcs, frame.wcs, each.sci.shape, stepsize=stepsize, order=order))
+    if kept:
+        kept.blotted(each, own)
     with each.in_memory(only=FLAGGED, change=("dq",)) as image:
         sky = _sky(image, params)
         outliers = outliers_of_model(image.sci, image.err, own, sky, params.snr, params.scale)
@@ -88,7 +101,12 @@ def _flag(each: Image, frame: Frame, model: Any, params: OutlierDetectionParams)
 
 
 def _layer(
-    images: list[Image], frame: Frame, part: Region, params: OutlierDetectionParams, on_disk: bool
+    images: list[Image],
+    frame: Frame,
+    part: Region,
+    params: OutlierDetectionParams,
+    on_disk: bool,
+    kept: Kept | None = None,
 ) -> Layer:
     """The images of one group, drizzled onto the part of the frame that they reach."""
     rows, columns = part
@@ -106,6 +124,8 @@ def _layer(
         pixmap_order=params.pixmap_order,
         region=part,
     )
+    if kept:
+        kept.drizzled(images[0], frame, part, drizzled, fill_value(params.fillval))
     sci = scratch.put(drizzled.sci) if on_disk else drizzled.sci
     return layer(columns.start, rows.start, sci, drizzled.wht, params.maskpt, fill_value(params.fillval))
 
@@ -130,6 +150,10 @@ def _on_detector(images: list[Image], params: OutlierDetectionParams) -> None:
             weight = weights(image, params.weight_type, params.good_bits)
             layers.append(layer(0, 0, sci, weight, params.maskpt))
     model = median(layers, images[0].sci.shape)
+    if params.save_intermediate_results:
+        kept = Kept(on_disk)
+        kept.compared(images[0], model, images[0].wcs)
+        images[0].byproducts |= kept.products()
     for each in images:
         with each.in_memory(only=FLAGGED, change=("dq",)) as image:
             outliers = outliers_of_noise(image.sci, image.err, np.asarray(model), params.snr[0])

@@ -108,6 +108,23 @@ def test_without_resampling_pixels_are_compared_with_their_median() -> None:
     assert [flagged(image) for image in images] == [[], [], [(7, 4)]]
 
 
+def test_what_is_compared_can_be_kept() -> None:
+    images = outlier_detection(dithers(), save_intermediate_results=True)
+    kept = images[0].byproducts
+    assert {suffix: len(some) for suffix, some in kept.items()} == {"outlier_i2d": 4, "median": 1, "blot": 4}
+    (middle,) = kept["median"]
+    assert [each.sci.shape for each in kept["outlier_i2d"]] == [middle.sci.shape] * 4
+    blotted = kept["blot"][1]
+    assert blotted.sci.shape == SHAPE
+    assert np.isclose(blotted.sci[RAY[1], RAY[0]], 10, atol=0.5)
+    assert not any(image.byproducts for image in images[1:])
+
+
+def test_without_resampling_there_is_only_the_median_to_keep() -> None:
+    images = outlier_detection(dithers(), resample_data=False, save_intermediate_results=True)
+    assert list(images[0].byproducts) == ["median"]
+
+
 def test_without_resampling_all_images_have_one_shape() -> None:
     with pytest.raises(InputError, match="one shape"):
         outlier_detection([dither(np.ones((4, 4))), dither(np.ones((4, 5)))], resample_data=False)
