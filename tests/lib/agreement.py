@@ -62,6 +62,13 @@ def of_wcs(reference: Path, candidate: Path, aligned: bool) -> Agreement:
 
     A place may be off by PIXEL of a pixel; `aligned`, which is by stars, by MAS.
     """
+    apart, pixel = places(reference, candidate)
+    excess = apart / (MAS if aligned else PIXEL * pixel)
+    return Agreement(len(excess), int((excess > 1).sum()), float(excess[excess <= 1].max(initial=0.0)))
+
+
+def places(reference: Path, candidate: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """How far apart the pixels of a grid are on the sky, and how large a pixel is there, mas."""
     from stdatamodels.jwst import datamodels
 
     with datamodels.open(reference) as theirs, datamodels.open(candidate) as ours:
@@ -70,10 +77,10 @@ def of_wcs(reference: Path, candidate: Path, aligned: bool) -> Agreement:
         first, beside, second = (
             np.deg2rad(model.meta.wcs(x + step, y)) for model, step in ((theirs, 0), (theirs, 1), (ours, 0))
         )
-    apart = np.hypot((second[0] - first[0]) * np.cos(first[1]), second[1] - first[1])
-    pixel = np.hypot((beside[0] - first[0]) * np.cos(first[1]), beside[1] - first[1])
-    excess = apart / (MAS * np.deg2rad(1 / 3.6e6) if aligned else PIXEL * pixel)
-    return Agreement(len(excess), int((excess > 1).sum()), float(excess[excess <= 1].max(initial=0.0)))
+    apart, pixel = (
+        np.hypot((other[0] - first[0]) * np.cos(first[1]), other[1] - first[1]) for other in (second, beside)
+    )
+    return np.rad2deg(apart) * 3.6e6, np.rad2deg(pixel) * 3.6e6
 
 
 def of_catalogues(reference: Path, candidate: Path) -> dict[str, Agreement]:

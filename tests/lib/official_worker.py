@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def run(
 ) -> list[str]:
     """Run a pipeline with these of its steps; returns the names of those that were left out.
 
-    parameters : by step; they are set against what CRDS says
+    parameters : by step, and those of the pipeline by its name; they are set against what CRDS says
     """
     import jwst.pipeline
 
@@ -42,8 +42,11 @@ def run(
     settings: Settings = {name: {"skip": True} for name in left_out}
     for name in kind.step_defs.keys() & set(steps):
         settings[name] = {"save_results": save_steps} | (parameters or {}).get(name, {})
+    file, output_dir = (str(Path(each).resolve()) for each in (file, output_dir))
     Path(output_dir).mkdir(parents=True, exist_ok=True)
-    result = kind.call(file, output_dir=output_dir, save_results=True, steps=settings)
+    own = (parameters or {}).get(pipeline, {})
+    with contextlib.chdir(output_dir):  # where some steps write what else they make
+        result = kind.call(file, output_dir=output_dir, save_results=True, steps=settings, **own)
     for model in result if isinstance(result, list | tuple) else [result]:
         if hasattr(model, "close"):
             model.close()
@@ -55,12 +58,9 @@ def _combine_pair(file: str, output_dir: str) -> list[str]:
     from jwst.wfs_combine import WfsCombineStep
 
     Path(output_dir).mkdir(parents=True, exist_ok=True)
-    here = os.getcwd()
-    os.chdir(output_dir)
-    try:
+    file = str(Path(file).resolve())
+    with contextlib.chdir(output_dir):
         WfsCombineStep.call(file, save_results=True)
-    finally:
-        os.chdir(here)
     return []
 
 

@@ -29,6 +29,30 @@ def run(
     return [str(product.path) for outcome in outcomes for product in outcome.products]
 
 
+def catalogue(file: str, to: str, parameters: dict[str, dict[str, Any]] | None = None) -> bool:
+    """Write the catalogue that source_catalog makes of a mosaic of any origin; False if it makes none."""
+    from stdatamodels.jwst import datamodels
+
+    from calwebbd.stages import crds, pipelines
+    from calwebbd.stages.catalogues import write_catalogue
+    from calwebbd.stages.exposure import Catalogue, Mosaic
+    from calwebbd.stages.fits import read_header
+    from calwebbd.stages.parameters import Layer
+    from calwebbd.stages.run import Run
+    from calwebbd.stages.steps.source_catalog import source_catalog
+
+    header = read_header(file)
+    layers = (Layer("command line", parameters or {}),)
+    run = Run(pipelines.load("image3"), header.copy(), crds.literal_context(None), layers)
+    with datamodels.open(file) as model:
+        arrays = {"sci": model.data, "err": model.err, "wht": model.wht}
+        run.step(source_catalog, Mosaic(header, **arrays, wcs=model.meta.wcs, file=file))
+    made = run.byproducts.get("cat")
+    if isinstance(made, Catalogue):
+        write_catalogue(made, Path(to), {})
+    return made is not None
+
+
 def warm() -> None:
     """Have all kernels compiled."""
     from calwebbd.stages import kernels
@@ -59,4 +83,4 @@ def find_jumps(folder: str, nframes: int, group_time: float, showers: bool) -> N
 
 
 if __name__ == "__main__":
-    serve({"run": run, "warm": warm, "find_jumps": find_jumps})
+    serve({"run": run, "catalogue": catalogue, "warm": warm, "find_jumps": find_jumps})

@@ -14,6 +14,13 @@ def write(page: Path, script: str, text: str) -> None:
     page.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
 
 
+def kept(page: Path, heading: str) -> str:
+    """What stands in a page from a heading on, which belongs to another script; empty if nothing does."""
+    text = page.read_text() if page.exists() else ""
+    _, found, rest = text.partition(f"\n{heading}\n")
+    return f"{found}{rest}"
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Markdown; the first column is text, the others are numbers."""
     lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]

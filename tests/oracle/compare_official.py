@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "importroot"), str(Path(__file__).parent)]
 
 import official  # noqa: E402
+import section  # noqa: E402
 from agreement import Agreement, of_catalogues, of_files, of_wcs  # noqa: E402
 from associate import associate, pair  # noqa: E402
 from astropy.io import fits  # noqa: E402
@@ -50,6 +51,7 @@ PAGE = ROOT / "docs" / "imaging_agreement.md"
 STEPS = "Step by step, from the same input"
 PLACED = ("cal", "assign_wcs", "tweakreg", "i2d")  #: products, or steps, whose coordinate system is compared
 CROSSED = "From what the other made"
+OWN = "## With other parameters"  #: what follows is that of `compare_mosaics`
 Key: TypeAlias = "tuple[Case | Given, str]"  # in a context
 
 
@@ -191,7 +193,7 @@ def our_name(name: str, members: dict[str, list[str]]) -> str:
     """What calwebbd calls a file that the official package has saved under this name."""
     fitted = re.fullmatch(r"(.+)_([01])_ramp_fit\.fits", name)
     aligned = re.fullmatch(r"(.+)_tweakreg\.fits", name)
-    of_member = re.fullmatch(r"(jw\d+-(o\d+)_.+?)_(\d+)_(?:o\d+_)?([a-z_]+)\.fits", name)
+    of_member = re.fullmatch(r"(jw\d+-(o\d+)_.+?)_(\d+)_(?:o\d+_)?([a-z_]+|outlier_i2d)\.fits", name)
     if fitted:
         return f"{fitted[1]}_ramp_fit{'ints' if fitted[2] == '1' else ''}.fits"
     if aligned:
@@ -326,7 +328,7 @@ def main() -> int:
     text = page(findings, args.seeds, args.title, shlex.join(sys.argv[1:]))
     print(text)
     if args.write:
-        args.write.write_text(text)
+        args.write.write_text(text + section.kept(args.write, OWN))
     return 0 if findings.good else 1
 
 

@@ -48,7 +48,9 @@ WHY = {
   mosaics calwebbd finds all 1414 angles equal to the last bit.""",
     ("NIRCAM SUB320, 5 groups", "CRDS parameters"): """NIRCam, orientation of a source
 : Of 142 angles one is over what is allowed, which is a fraction of itself: it is 0.78 degrees, and 1.1e-5
-  degrees off; others are off by up to 3.7e-5, far from 0. The star is nearly round (ellipticity 0.015).""",
+  degrees off; others are off by up to 3.7e-5, far from 0. The star is nearly round (ellipticity 0.015).
+  It is the last bits of the mosaic: source_catalog of calwebbd, run on the official `i2d` of both filters, finds
+  all 142 angles equal to the last bit.""",
     ("NIRCAM SUB320", "code defaults"): """NIRCam, tweakreg with code defaults
 : Circles of 0.7 arcsec, in which sources are paired, hold several stars of the simulated field, and pairs are
   wrong. The official package takes a fit to them; calwebbd does not, as it is not better than the pointing
@@ -183,7 +185,7 @@ def table(findings: Findings, name: str, letters: dict[str, str]) -> str:
     lines = [f"## {name}\n", f"| | {' | '.join(letters.values())} |", "|---" * (len(letters) + 1) + "|"]
     rows = {product: cells for (of, product), cells in findings.rows.items() if of == name}
     for product in sorted(rows, key=_place):
-        row = " | ".join(_cell(rows[product].get(column)) for column in letters)
+        row = " | ".join(cell(rows[product].get(column)) for column in letters)
         lines.append(f"| {product} | {row} |")
     return "\n".join(lines)
 
@@ -202,7 +204,7 @@ def matrix(findings: Findings, name: str) -> str:
         return ""
     lines = [f"## {name}\n", f"| | {' | '.join(steps)} |", "|---" * (len(steps) + 1) + "|"]
     for column in findings.columns(name):
-        row = " | ".join(_cell(findings.rows[name, step].get(column)) for step in steps)
+        row = " | ".join(cell(findings.rows[name, step].get(column)) for step in steps)
         lines.append(f"| {column} | {row} |")
     return "\n".join(lines)
 
@@ -219,7 +221,7 @@ def outliers(findings: Findings, letters: dict[str, str]) -> str:
     return "\n".join(lines) if rows else ""
 
 
-def _cell(found: Agreement | None) -> str:
+def cell(found: Agreement | None) -> str:
     if found is None:
         return ""
     if not found.good:
