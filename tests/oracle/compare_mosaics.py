@@ -185,7 +185,8 @@ def compare(association: Path, theirs: Path, ours: Path) -> dict[str, Any]:
             parts = (of_catalogues if kind == "cat" else of_columns)(reference, candidate)
         else:
             parts = {} if kind in ("tweakreg", "skymatch") else of_files(reference, candidate)
-            more |= {f"{name} {k}": v for k, v in keywords(reference, candidate).items()}
+            if kind in COLUMNS:
+                more |= {f"{name} {k}": v for k, v in keywords(reference, candidate).items()}
         if kind in ("tweakreg", "i2d"):
             apart = max(apart, float(places(reference, candidate)[0].max()))
         if kind == "skymatch":

@@ -49,8 +49,8 @@ WHY = {
     ("NIRCAM SUB320, 5 groups", "CRDS parameters"): """NIRCam, orientation of a source
 : Of 142 angles one is over what is allowed, which is a fraction of itself: it is 0.78 degrees, and 1.1e-5
   degrees off; others are off by up to 3.7e-5, far from 0. The star is nearly round (ellipticity 0.015).
-  It is the last bits of the mosaic: source_catalog of calwebbd, run on the official `i2d` of both filters, finds
-  all 142 angles equal to the last bit.""",
+  It is the last bits of the mosaic: calwebbd's source_catalog, run on the official `i2d` of both filters,
+  finds all 142 angles equal to the last bit.""",
     ("NIRCAM SUB320", "code defaults"): """NIRCam, tweakreg with code defaults
 : Circles of 0.7 arcsec, in which sources are paired, hold several stars of the simulated field, and pairs are
   wrong. The official package takes a fit to them; calwebbd does not, as it is not better than the pointing

@@ -121,6 +121,7 @@ TRIALS: dict[str, list[dict[str, Any]]] = {
         {"blendheaders": False},
         {"enable_ctx": False},
         {"enable_err": False},
+        {"enable_err": False, "source_catalog.skip": True},
         {"report_var": False},
         {"propagate_dq": True},
         {"pixmap_stepsize": 10.0},

@@ -78,7 +78,7 @@ def _on_sky(images: list[Image], params: OutlierDetectionParams) -> None:
     ]
     model = median(layers, frame.shape)
     if kept:
-        kept.compared(images[0], model, frame.wcs)
+        kept.compared(images[0], model, frame)
     for image in images:
         _flag(image, frame, model, params, kept)
     if kept:
@@ -152,7 +152,7 @@ def _on_detector(images: list[Image], params: OutlierDetectionParams) -> None:
     model = median(layers, images[0].sci.shape)
     if params.save_intermediate_results:
         kept = Kept(on_disk)
-        kept.compared(images[0], model, images[0].wcs)
+        kept.compared(images[0], model, None)
         images[0].byproducts |= kept.products()
     for each in images:
         with each.in_memory(only=FLAGGED, change=("dq",)) as image:

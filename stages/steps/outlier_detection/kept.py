@@ -12,6 +12,7 @@ from calwebbd.stages import scratch
 from calwebbd.stages.exposure import Exposure, Image, Mosaic
 from calwebbd.stages.steps.resample import Drizzled, Frame
 from calwebbd.stages.steps.resample.canvas import Region
+from calwebbd.stages.steps.resample.metadata import frame_keywords, remove_detector
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class Kept:
         """The images of one group, whose name is that of the first."""
         sci, wht = np.full(frame.shape, fill, np.float32), np.zeros(frame.shape, np.float32)
         sci[part], wht[part] = drizzled.sci, drizzled.wht
-        self.outlier_i2d.append(self._named(first, sci, frame.wcs, wht))
+        self.outlier_i2d.append(_on_frame(self._named(first, sci, frame.wcs, wht), frame))
 
-    def compared(self, first: Image, median: Any, wcs: Any) -> None:
-        self.median.append(self._named(first, np.array(median), wcs))
+    def compared(self, first: Image, median: Any, frame: Frame | None) -> None:
+        """The median, in a frame, or of the detector's own pixels."""
+        kept = self._named(first, np.array(median), frame.wcs if frame else first.wcs)
+        self.median.append(_on_frame(kept, frame) if frame else kept)
 
     def blotted(self, image: Image, own: Any) -> None:
         self.blot.append(self._named(image, own, image.wcs))
@@ -47,3 +50,13 @@ class Kept:
         if self.on_disk:
             sci, wht = scratch.put(sci), None if wht is None else scratch.put(wht)
         return Mosaic(image.header.copy(), sci, wht=wht, wcs=wcs, file=image.file)
+
+
+def _on_frame(kept: Mosaic, frame: Frame) -> Mosaic:
+    """With the keywords of a frame; the sky has been taken from the images."""
+    keywords = frame_keywords(frame, kept.header)
+    remove_detector(kept.header)
+    kept.header.update(keywords)
+    for name in ("BKGLEVEL", "BKGSUB"):
+        kept.header.pop(name, None)
+    return kept

@@ -14,7 +14,7 @@ from calwebbd.stages.errors import InputError
 from calwebbd.stages.exposure import Catalogue, Image
 from calwebbd.stages.groups import groups
 from calwebbd.stages.references import References
-from calwebbd.stages.step import Skip, step
+from calwebbd.stages.step import Failed, Skip, step
 from calwebbd.stages.steps.assign_wcs import corners, describe
 from calwebbd.stages.steps.assign_wcs.sip import SipParams
 from calwebbd.stages.steps.tweakreg import absolute, relative
@@ -111,7 +111,7 @@ def tweakreg(images: list[Image], references: References, params: TweakRegParams
             image.wcs = outcome.wcs
             describe(image, params)
     if all(failures):
-        raise Skip("; ".join(failure for failure in failures if failure))
+        raise Failed("; ".join(failure for failure in failures if failure))
     return images
 
 

@@ -1,7 +1,6 @@
 """Which products image3 makes of which images, and what they hold."""
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,7 @@ from calwebbd.stages.exposure import Header, Image, Mosaic
 from calwebbd.stages.members import LeftOut
 from calwebbd.stages.pipelines import load
 from calwebbd.stages.pipelines.image3 import Image3Params, image3
-from calwebbd.stages.step import Skip, Step
+from calwebbd.stages.step import Failed, Skip, Step
 
 SHAPE = (12, 14)
 
@@ -43,8 +42,12 @@ class Hand:
         result: Any = images
         status = "SKIPPED"
         if step.name not in self.off:
-            with suppress(Skip):
+            try:
                 result, status = step(images), "COMPLETE"
+            except Skip:
+                pass
+            except Failed:
+                status = "FAILED"
         for each in [result] if isinstance(result, Mosaic) else result:
             if step.keyword:
                 each.header[step.keyword] = status
@@ -79,6 +82,7 @@ def test_dithers_become_flagged_images_and_one_mosaic() -> None:
     assert [image.header["BKGLEVEL"] for image in crf] == pytest.approx([0, 1, 2, 3])
     assert crf[0].dq[6, 7] == flags.OUTLIER | flags.DO_NOT_USE
     assert all(image.wcs is not None for image in crf)
+    assert crf[0].header["S_TWKREG"] == "FAILED"  # there are no stars
     np.testing.assert_allclose(mosaic.sci[np.isfinite(mosaic.sci)], 10, rtol=1e-6)
     assert mosaic.header["NDRIZ"] == 4
     assert "BKGLEVEL" not in mosaic.header

@@ -117,6 +117,7 @@ def test_what_is_compared_can_be_kept() -> None:
     blotted = kept["blot"][1]
     assert blotted.sci.shape == SHAPE
     assert np.isclose(blotted.sci[RAY[1], RAY[0]], 10, atol=0.5)
+    assert (middle.header["CTYPE1"], "CD1_1" in middle.header) == ("RA---TAN", False)
     assert not any(image.byproducts for image in images[1:])
 
 

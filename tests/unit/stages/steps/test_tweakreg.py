@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from calwebbd.stages import flags
 from calwebbd.stages.errors import InputError, ParameterError
 from calwebbd.stages.exposure import Image
-from calwebbd.stages.step import Skip
+from calwebbd.stages.step import Failed, Skip
 from calwebbd.stages.steps.assign_wcs import footprint
 from calwebbd.stages.steps.tweakreg import tweakreg
 from calwebbd.stages.steps.tweakreg.background import background
@@ -258,7 +258,7 @@ def test_an_exposure_without_stars_is_left_out() -> None:
 
 def test_without_two_exposures_that_have_stars_nothing_is_aligned() -> None:
     images = [dither(np.zeros((64, 64)), 0, 0, n) for n in (1, 2)]
-    with pytest.raises(Skip, match="sources were found in 0 of 2 exposures"):
+    with pytest.raises(Failed, match="sources were found in 0 of 2 exposures"):
         tweakreg(images, **SMALL)
     with pytest.raises(Skip, match="one exposure"):
         tweakreg(images[:1])
@@ -291,7 +291,7 @@ def test_a_fit_is_not_taken_where_the_pointing_is_better(tmp_path: Path) -> None
 
 def test_sources_may_not_be_closer_than_matches() -> None:
     images = [pointed((0, 0), (0, 0), 1), pointed((4, 4), (6, 6), 2)]
-    with pytest.raises(Skip, match="separation"):
+    with pytest.raises(Failed, match="separation"):
         tweakreg(images, **SMALL | {"tolerance": 0.3})
     assert "separation" in outcome(images[1])
 
@@ -356,7 +356,7 @@ def test_without_gaia_the_images_are_aligned_with_one_another(
     assert off(images[1], (8, 3), images[0]) < 1e-2
     assert "not aligned with GAIADR3" in outcome(images[1])
     alone = listed(tmp_path, (0, 0), exposure=3)
-    with pytest.warns(UserWarning, match="not aligned"), pytest.raises(Skip, match="CALWEBBD_GAIA"):
+    with pytest.warns(UserWarning, match="not aligned"), pytest.raises(Failed, match="CALWEBBD_GAIA"):
         tweakreg([alone], use_custom_catalogs=True, abs_refcat="GAIADR3", **SMALL)
 
 
@@ -367,7 +367,7 @@ def test_without_gaia_the_images_are_aligned_with_one_another(
 def test_a_catalogue_without_use_is_no_error(tmp_path: Path, columns: Any, reason: str) -> None:
     image = listed(tmp_path, (0, 0))
     Table(columns).write(tmp_path / "sky.ecsv")
-    with pytest.warns(UserWarning, match=reason), pytest.raises(Skip, match=reason):
+    with pytest.warns(UserWarning, match=reason), pytest.raises(Failed, match=reason):
         tweakreg([image], use_custom_catalogs=True, abs_refcat=str(tmp_path / "sky.ecsv"), **SMALL)
 
 
