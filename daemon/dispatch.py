@@ -127,6 +127,11 @@ class Dispatch(TimeOrder):
         fired = self._clocks(now, hurry=hurry)
         for group in self.store.open_groups(to_be_held()):
             verdict = self._judge(group, now, hurry=hurry)
+            if verdict.stands and group.stood_since is None:
+                self.store.stand(group.name, now)
+            elif group.stood_since is not None and not verdict.stands:
+                self.store.go_on(group.name, now)
+                verdict = self._judge(self.store.group(group.name), now, hurry=hurry)
             if not verdict.fire:
                 self.store.explain(group.name, verdict.reason)
                 continue
@@ -145,13 +150,13 @@ class Dispatch(TimeOrder):
         key = programs.key_of(group)
         header = self._facts(group) if self.terms.rules else {}
         verdict = judge(group, self.terms.clocks_of(group.name, header), now, hurry=hurry)
-        if not verdict.fire:
+        if not verdict.fire and verdict.at is None:
             return verdict
         if key and not hurry and self.records.unfinished(key.program, key.pipeline):
-            return Verdict(False, "others of its program are being made")
+            return verdict.stopped()
         if self._coming(group):
-            return Verdict(False, f"{verdict.reason}; others are being made")
-        if not self.has_science(group):
+            return verdict.stopped()
+        if verdict.fire and not self.has_science(group):
             return Verdict(False, f"{verdict.reason}; without its science nothing is made")
         return verdict
 

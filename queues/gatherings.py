@@ -36,7 +36,7 @@ class Gatherings(Database):
                 return
             self._do("join_group", gathering=group, name=member, facts=facts)
             if all(m.name != member for m in found.members):
-                self._do("touch_group", name=group, now=now)
+                self._do("touch_group", name=group, now=now, first=0)
 
     def assess(self, group: str, complete: bool, missing: str) -> None:
         """Note whether all expected members have joined, and in words which have not."""
@@ -46,9 +46,10 @@ class Gatherings(Database):
     def satisfy(self, group: str, member: str, value: str, now: float) -> bool:
         """Give the member its value; False if it had just this one. A fired group opens again."""
         with self.transaction():
+            first = not self.group(group).satisfied
             changed = self._do("satisfy", gathering=group, name=member, value=value) == 1
             if changed:
-                self._do("touch_group", name=group, now=now)
+                self._do("touch_group", name=group, now=now, first=int(first))
             return changed
 
     def give_up(self, group: str, member: str, reason: str) -> None:
@@ -70,6 +71,16 @@ class Gatherings(Database):
         """The clocks of open groups stood still so long; those which began meanwhile begin now."""
         with self.transaction():
             self._do("postpone", seconds=seconds, now=now)
+
+    def stand(self, group: str, now: float) -> None:
+        """Its clocks stand still from now on, if they do not already."""
+        with self.transaction():
+            self._do("stand", name=group, now=now)
+
+    def go_on(self, group: str, now: float) -> None:
+        """Its clocks go on with the time that was left; those which began meanwhile begin now."""
+        with self.transaction():
+            self._do("go_on", name=group, now=now)
 
     def group(self, name: str) -> Group:
         row = self._one("group", name=name)

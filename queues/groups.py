@@ -6,8 +6,8 @@ allowed to go on without. Any other *collects* whoever belongs to it. When it is
 complete it goes on after a short hold, in which an unannounced member may still join.
 Otherwise nobody can prove that no more will come: it goes on, and says what it lacks, when
 it has been quiet for long, or when the hard clock ends the wait of a group that is never
-quiet. No clock runs while a job that feeds the group is still ours to do: we never time out
-on our own backlog.
+quiet. No clock runs while a job that feeds the group is still ours to do; then it goes on with the
+time that was left. We never time out on our own backlog.
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ class Group:
     """version : how often it has fired
     complete : all expected members have joined; if not, `missing` says which
     busy : a job that feeds it is still to be done
+    stood_since : its clocks have stood still since then; None while they run
     """
 
     name: str
@@ -44,6 +45,7 @@ class Group:
     changed_at: float
     busy: bool
     members: tuple[Member, ...]
+    stood_since: float | None = None
 
     @property
     def awaited(self) -> tuple[Member, ...]:
@@ -78,11 +80,26 @@ class Clocks:
 
 @dataclass(frozen=True)
 class Verdict:
-    """fire : go on now; at : otherwise, when a clock will say so (None: no clock does)."""
+    """Whether a group goes on, and what of it is there.
+
+    fire : go on now
+    at : otherwise, when a clock will say so (None: no clock does); clock : that clock, in words
+    stands : its clocks stand still
+    """
 
     fire: bool
-    reason: str
+    count: str
     at: float | None = None
+    clock: str = ""
+    stands: bool = False
+
+    @property
+    def reason(self) -> str:
+        return f"{self.count}; {self.clock}" if self.clock else self.count
+
+    def stopped(self) -> "Verdict":
+        """While our own backlog holds a member."""
+        return Verdict(False, self.count, clock="others are being made, no clock runs", stands=True)
 
 
 def judge(group: Group, clocks: Clocks, now: float, *, hurry: bool = False) -> Verdict:
@@ -97,7 +114,7 @@ def judge(group: Group, clocks: Clocks, now: float, *, hurry: bool = False) -> V
     if not have:
         return Verdict(False, count)
     if group.busy:
-        return Verdict(False, f"{count}, others are being made")
+        return Verdict(False, count).stopped()
     if group.listed:
         lacking = ", ".join(waiting + failed)
         if not lacking:
@@ -120,4 +137,4 @@ def judge(group: Group, clocks: Clocks, now: float, *, hurry: bool = False) -> V
 def _when(at: float, now: float, hurry: bool, count: str, clock: str) -> Verdict:
     if hurry or now >= at:
         return Verdict(True, count)
-    return Verdict(False, f"{count}; {clock} until {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}", at)
+    return Verdict(False, count, at, f"{clock} until {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}")

@@ -3,7 +3,7 @@
 INSERT INTO gathering (name, listed, payload, opened_at, changed_at)
 VALUES (:name, :listed, :payload, :now, :now)
 ON CONFLICT (name) DO UPDATE SET listed = 1, payload = excluded.payload, state = 'open',
-    opened_at = :now, changed_at = :now
+    opened_at = :now, changed_at = :now, stood_since = NULL
 WHERE excluded.listed = 1 AND gathering.payload != excluded.payload
 
 -- name: unlist
@@ -39,19 +39,33 @@ WHERE gathering = :gathering AND name = :name AND value IS NOT :value
 UPDATE member SET failed = :reason WHERE gathering = :gathering AND name = :name AND value IS NULL
 
 -- name: touch_group
--- The quiet clock starts anew; a group that has fired opens again for its next version.
-UPDATE gathering SET changed_at = :now, opened_at = CASE state WHEN 'fired' THEN :now ELSE opened_at END,
+-- The quiet clock starts anew, with the first member the hard one; what has fired opens for its next version.
+UPDATE gathering SET changed_at = :now,
+                     opened_at = CASE WHEN state = 'fired' OR :first THEN :now ELSE opened_at END,
                      state = 'open'
 WHERE name = :name
 
 -- name: postpone
 -- Clocks that stood still, or were set; none begins in the future.
-UPDATE gathering SET opened_at = min(opened_at + :seconds, :now), changed_at = min(changed_at + :seconds, :now)
+UPDATE gathering SET opened_at = min(opened_at + :seconds, :now), changed_at = min(changed_at + :seconds, :now),
+                     stood_since = min(stood_since + :seconds, :now)
 WHERE state = 'open'
+
+-- name: stand
+-- Its clocks stand still from now on.
+UPDATE gathering SET stood_since = :now WHERE name = :name AND stood_since IS NULL
+
+-- name: go_on
+-- Its clocks go on where they stood; one that began meanwhile begins now.
+UPDATE gathering SET opened_at = opened_at + max(0.0, :now - max(stood_since, opened_at)),
+                     changed_at = changed_at + max(0.0, :now - max(stood_since, changed_at)),
+                     stood_since = NULL
+WHERE name = :name AND stood_since IS NOT NULL
 
 -- name: fire
 -- Once for each opening.
-UPDATE gathering SET state = 'fired', version = version + 1, reason = :reason, changed_at = :now
+UPDATE gathering SET state = 'fired', version = version + 1, reason = :reason, changed_at = :now,
+                     stood_since = NULL
 WHERE name = :name AND state = 'open'
 
 -- name: explain

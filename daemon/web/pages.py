@@ -11,7 +11,7 @@ from calwebbd.daemon.ask.board import spread
 from calwebbd.daemon.web import files, svg, vitals
 from calwebbd.daemon.web.desk import Desk, Paging, desk_of, page_of
 from calwebbd.daemon.web.show import href
-from calwebbd.queues.groups import Clocks, Group, Member, judge
+from calwebbd.queues.groups import Clocks, Group, Member, Partial, judge
 
 SLOTS = 24  #: of plots
 WIDTHS = {60.0: "minute", 300.0: "five minutes", 3600.0: "hour"}  #: s
@@ -89,22 +89,26 @@ def association(request: Request) -> Response:
 def clock(row: dict[str, Any], desk: Desk) -> dict[str, Any]:
     """What an association waits for: the verdict of its clocks, and when they will have run out."""
     settings = desk.config.associations
-    clocks = Clocks(settings.hold_seconds, settings.quiet_seconds, settings.hard_seconds)
+    partial = settings.partial.get(row["name"].partition(":")[0])
+    clocks = Clocks(settings.hold_seconds, settings.quiet_seconds, settings.hard_seconds, partial)
     members = tuple(
         Member(**{key: m[key] for key in ("name", "facts", "value", "failed")}) for m in row["members"]
     )
     fields = {key: row[key] for key in ("name", "state", "version", "payload", "reason", "missing")}
-    fields |= {key: row[key] for key in ("opened_at", "changed_at")}
+    fields |= {key: row[key] for key in ("opened_at", "changed_at", "stood_since")}
     fields |= {key: bool(row[key]) for key in ("listed", "complete", "busy")}
     group = Group(**fields, members=members)
     verdict = judge(group, clocks, time.time())
+    if group.stood_since is not None:
+        verdict = verdict.stopped()
     return {
         "reason": verdict.reason,
         "at": verdict.at if row["state"] == "open" else None,
         "quiet": row["changed_at"] + clocks.quiet_s,
         "hard": row["opened_at"] + clocks.hard_s,
         "listed": group.listed,
-        "busy": group.busy,
+        "none": clocks.partial is Partial.NEVER or (group.listed and clocks.partial is None),
+        "stands": verdict.stands,
     }
 
 

@@ -1,5 +1,6 @@
 """What stage 2 takes beside its science: backgrounds, imprints, direct images and what was found in them."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from calwebbd.daemon.records import Known, Records
 from calwebbd.daemon.service import Service
 from calwebbd.daemon.terms import Terms
 from calwebbd.daemon.work import work_of
-from calwebbd.queues.groups import Partial
+from calwebbd.queues.groups import Clocks, Partial
 from calwebbd.stages import exptypes
 from calwebbd.stages.associations import Association, Member, Product
 
@@ -165,8 +166,43 @@ def test_a_mosaic_waits_for_an_exposure_whose_background_is_on_the_way(config: C
     mosaic = "image3:jw01234-o001_t001_nircam_clear-f200w-sub64p"
     (group,) = why(config, mosaic)["associations"]
     assert group["state"] == "open"
-    assert group["reason"].endswith("others are being made")
+    assert group["reason"].endswith("others are being made, no clock runs")
     assert data(config, CAL[2]) == "cal(rate(light2))"
+
+
+def test_the_hard_clock_stands_while_a_member_is_ours_to_make(tmp_path: Path) -> None:
+    """Of three backgrounds one is there, one is in the queue for long, and one never comes."""
+    store = open_store(tmp_path / "db")
+    clocks = Clocks(hold_s=1.0, quiet_s=1e6, hard_s=100.0)
+    terms = Terms(output=tmp_path, context="c", code="0", budget_mb=9000, level3=False, clocks=clocks)
+    terms = dataclasses.replace(terms, partial={"image2": Partial.HARD})
+    dispatch = Dispatch(store, Records(store.connection), terms)
+
+    def arrive(name: str, now: float, asn: Association | None = None) -> None:
+        kind = "asn" if asn else name.partition(".")[0].rpartition("_")[2]
+        known = Known(tmp_path / name, name, kind, {} if asn else fake.HEADER)
+        dispatch.arrived(Seen(known, "stamp", 1, asn), now)
+
+    def reason() -> str:
+        return store.group(f"image2:{ROOT}").reason
+
+    background = tuple(Member(name, "background") for name in RATE[2:5])
+    asn = Association(asn_type="image2", products=(Product(ROOT, (Member(RATE[1], "science"), *background)),))
+    arrive("one_asn.json", 0.0, asn)
+    arrive(RATE[1], 1000.0)
+    arrive(RATE[2], 1000.0)
+    assert not dispatch.assemble(1010.0)
+    assert "the hard clock runs until 1970-01-01 00:18:20" in reason()
+    arrive(fake.name(3), 1040.0)
+    assert not dispatch.assemble(1040.0)
+    assert not dispatch.assemble(9000.0)
+    assert reason().endswith(f"lacks {RATE[3]}, {RATE[4]}; others are being made, no clock runs")
+    (job,) = store.ready_for(f"detector1:{ROOT.replace('00001_nrca1', '00003_nrca1')}")
+    dispatch.dropped(job, "an operator gave it up", 10000.0)
+    assert not dispatch.assemble(10000.0)
+    assert "the hard clock runs until 1970-01-01 02:47:40" in reason()
+    assert dispatch.assemble(10060.0)
+    store.close()
 
 
 @pytest.fixture

@@ -176,6 +176,27 @@ def test_a_group_is_busy_while_a_job_feeds_it(store: Store) -> None:
     assert not store.open_groups()[0].busy
 
 
+def test_the_hard_clock_begins_with_the_first_member_not_with_the_list(store: Store) -> None:
+    store.list_group("g", "", ["a", "b", "c"], now=0.0)
+    store.satisfy("g", "a", "v", now=70.0)
+    store.satisfy("g", "b", "v", now=80.0)
+    found = store.group("g")
+    assert (found.opened_at, found.changed_at) == (70.0, 80.0)
+
+
+def test_clocks_that_stood_go_on_with_the_time_that_was_left(store: Store) -> None:
+    store.list_group("g", "", ["a", "b", "c"], now=0.0)
+    store.satisfy("g", "a", "v", now=10.0)
+    store.stand("g", now=30.0)
+    store.stand("g", now=40.0)
+    store.postpone(5.0, now=60.0)
+    store.satisfy("g", "b", "v", now=70.0)
+    store.go_on("g", now=100.0)
+    store.go_on("g", now=110.0)
+    found = store.group("g")
+    assert (found.opened_at, found.changed_at, found.stood_since) == (100.0 - 20.0, 100.0, None)
+
+
 def test_groups_are_found_by_the_names_of_their_members(store: Store) -> None:
     store.list_group("g", "", ["a", "b"], now=0.0)
     store.list_group("h", "", ["b"], now=0.0)
