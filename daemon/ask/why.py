@@ -42,6 +42,8 @@ class Why(Reader):
         answer: Answer = {"asked": name, "files": files, "jobs": jobs, "associations": groups}
         answer |= {"related": family, "decisions": self._all("decisions_on", root=f"%{root}%")}
         because = [*_of_files(files, refused), *_of_jobs(jobs, paused), *_of_groups(groups)]
+        if jobs and not groups and all(STAGES.get(job["pipeline"]) == 1 for job in jobs):
+            because += _of_ends(files + family)
         because += [("waits", f"{row['path']} has not come; {row['manifest']} names it") for row in awaited]
         if not files and not refused and family and not jobs:
             because = [("catalogued", f"{row['path']}: {row['note']}") for row in family if row["note"]]
@@ -94,7 +96,10 @@ class Why(Reader):
         root = split_suffix(member["name"])[0]
         for job in self._all("under_way", root=root, pipelines=json.dumps(list(STAGES))):
             if job["state"] != "done":
-                why = f" ({job['reason']})" if job["reason"] else ""
+                stops = self._all("pause_of", stage=job["pipeline"]) if job["state"] == "ready" else []
+                reasons = [job["reason"], *(f"its stage is paused: {row['reason']}" for row in stops)]
+                told = "; ".join(reason.removesuffix(": ") for reason in reasons if reason)
+                why = f" ({told})" if told else ""
                 return f"is on its way: {job['pipeline']} is {job['state']}{why}"
         for refused in self._all("refused_like", pattern=f"{_literal(root)}_*"):
             return f"{refused['path']} is in quarantine: {refused['reason']}"
@@ -115,6 +120,13 @@ def _of_files(files: list[Answer], refused: list[Answer]) -> list[tuple[str, str
         text = f"{row['path']} {origins[row['origin']]} {when(row['at'])}{note}"
         good.append(("made" if made else "catalogued", text))
     return bad + good
+
+
+def _of_ends(files: list[Answer]) -> list[tuple[str, str]]:
+    """Of an exposure with which nothing is done after stage 1: why not."""
+    rates = [row for row in files if split_suffix(row["name"])[2] in {"rate", "rateints"} and row["note"]]
+    told = [row for row in rates if not row["note"].startswith("stage 2 takes the ")]  # it does, another one
+    return [("catalogued", f"{row['name']}: {row['note']}") for row in told]
 
 
 def _of_jobs(jobs: list[Answer], paused: dict[str, str]) -> list[tuple[str, str]]:

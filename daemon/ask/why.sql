@@ -44,6 +44,10 @@ SELECT name, value IS NOT NULL AS present, failed FROM member WHERE gathering = 
 SELECT max(id) AS id, stage AS pipeline, state, reason FROM job
 WHERE subject IN (SELECT value || ':' || :root FROM json_each(:pipelines)) GROUP BY stage ORDER BY id DESC
 
+-- name: pause_of
+-- That of a stage, or of all.
+SELECT reason FROM stage WHERE paused != '' AND name IN (:stage, '*')
+
 -- name: order_of
 -- The exposure that one waits for, and the one that its last job has taken from.
 SELECT link.waits_for, link.detector, link.start FROM link WHERE link.exposure = :root

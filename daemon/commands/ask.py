@@ -46,6 +46,8 @@ def _status(answer: dict[str, Any]) -> None:
         print(f"now          {job['subject']} ({job['state']}, attempt {job['attempt']})")
     for job in answer["held"]:
         print(f"held         {job['subject']}: {job['reason']}")
+    for job in answer["later"]:
+        print(f"waits        {job['subject']}: {job['reason']}; tried again {when(job['due'])}")
     for job in answer["dead"]:
         print(f"dead         {job['subject']}: {job['reason']}")
     for group in answer["associations"]:

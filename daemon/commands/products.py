@@ -98,9 +98,15 @@ def _lineage(answer: dict[str, Any]) -> None:
         print(line)
 
 
+#: parts of inputs that go without saying, or that their names tell
+PLAIN = frozenset({"", "science", "asn", "persistence"})
+
+
 def tell(answer: dict[str, Any], indent: str = "") -> list[str]:
     """A lineage as indented lines: each file, by what it was made, and below it of what."""
     lines = [f"{indent}{Path(answer.get('path') or answer['name']).name}"]
+    if answer.get("role", "") not in PLAIN:
+        lines[0] += f" ({answer['role']})"
     made = answer.get("made_by")
     if made:
         seconds = made["ended"] - made["started"]

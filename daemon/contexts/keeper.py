@@ -56,6 +56,7 @@ class Keeper:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._failed: dict[str, float] = {}  # when each errand did, if that was the last time
+        self._asked = False
 
     @property
     def epochs(self) -> Epochs:
@@ -84,7 +85,7 @@ class Keeper:
         if not (self._config.crds.path or os.environ.get("CRDS_PATH")):
             return
         crds, records, context = self._config.crds, self._dispatch.records, self._dispatch.terms.context
-        refreshed = self._moment("crds refreshed")
+        refreshed = 0.0 if self._asked else self._moment("crds refreshed")
         failed = self._failed.get("refresh")
         if refresh_due(refreshed, failed, now, crds.refresh_hour, spread()) and self._news(now):
             self.start("refresh")
@@ -102,7 +103,7 @@ class Keeper:
         """Refresh now, though it was done today, or failed just before."""
         now = time.time()
         self._failed.clear()
-        self._dispatch.records.set("crds refreshed", "0", now)
+        self._asked = True  # until it succeeds; when it last did stays on record
         self.tick(now)
 
     def _may_compare(self, now: float) -> bool:
@@ -125,6 +126,7 @@ class Keeper:
                 self._doubt("refresh", error.reason)
                 return False
         self._dispatch.records.set("crds refreshed", str(now), now)
+        self._asked = False
         return False
 
     def start(self, errand: str, context: str | None = None) -> bool:
@@ -178,6 +180,7 @@ class Keeper:
         self._refreshed(msgspec.convert(answer["change"], Change), now)
         if message.errand == "refresh":  # last: else a kill would cost a day
             self._dispatch.records.set("crds refreshed", str(now), now)
+            self._asked = False
 
     def pump(self, now: float) -> bool:
         """Put a few of the jobs that are to be done again; whether there are more."""
@@ -199,6 +202,8 @@ class Keeper:
             text = sentence(change, what[outcome])
             instruments = tuple(change.summary.get("types", {}))
             self._alerts.tell(f"{outcome} {change.context}", "context", text, instruments)
+            if outcome == "activated":  # that is news, nothing that lasts
+                self._alerts.clear(f"activated {change.context}")
 
     def _doubt(self, errand: str, reason: str) -> None:
         context = self._dispatch.terms.context

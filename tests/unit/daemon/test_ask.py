@@ -134,6 +134,34 @@ def test_why_tells_when_a_job_is_tried_again_and_what_waits_for_it(config: Confi
     assert any("to be tried again" in text and "there is no paper" in text for text in cal["because"])
 
 
+def test_status_tells_what_is_tried_again_later_and_why(config: Config) -> None:
+    fake.expose(incoming(config), 1, DO="missing", AT="image2")
+    serve(config)
+    (job,) = ask(config, lambda it: it.status())["later"]
+    assert (job["pipeline"], job["reason"]) == ("image2", "copy: there is no paper")
+
+
+def test_why_tells_that_what_a_member_is_made_by_is_paused(config: Config) -> None:
+    fake.expose(incoming(config), 1, DO="missing", AT="image2")
+    serve(config)
+    with closing(open_store(config.folders.database)) as store:
+        store.pause("image2", "a long day", 0.0)
+    because = ask(config, lambda it: it.why(MOSAIC))["because"]
+    told = "is on its way: image2 is ready (copy: there is no paper; its stage is paused: a long day)"
+    assert because[1].endswith(told)
+
+
+def test_why_tells_what_ends_with_stage_1(config: Config) -> None:
+    fake.expose(incoming(config), 1, EXP_TYPE="NRC_WFSS")
+    serve(config)
+    told = f"{fake.name(suffix='rate')}: calwebb_spec2 is not available in this version"
+    for name in (fake.name(suffix=suffix) for suffix in ("uncal", "rate", "cal")):
+        with asking(config.folders.database) as records:
+            because = records.why(name)["because"]
+        assert told in because
+        assert not any("provenance" in line or "rateints" in line for line in because)
+
+
 def test_why_tells_how_a_product_came_to_be_there(config: Config) -> None:
     fake.expose(incoming(config))
     serve(config)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from calwebbd.daemon.ask import asking
+from calwebbd.daemon.commands.products import tell
 from calwebbd.daemon.config import Associations, Config, Crds, Folders, Rule, Watch, Workers
 from calwebbd.daemon.database import open_store
 from calwebbd.daemon.dispatch import Dispatch
@@ -86,6 +87,10 @@ def test_an_exposure_waits_for_its_background_and_says_so(config: Config) -> Non
     run_once(config)
     made = "cal(rate(light1)+background=rate(light2)+background=rate(light3))"
     assert data(config, CAL[1]) == made
+    with asking(config.folders.database) as ask:
+        lineage = tell(ask.lineage(CAL[1]))
+    parts = [line.split("  ←")[0].strip() for line in lineage if "_rate.fits" in line]
+    assert parts == [f"{RATE[2]} (background)", f"{RATE[3]} (background)", RATE[1]]
 
 
 def test_a_new_version_of_the_background_makes_a_new_one_of_the_product(config: Config) -> None:

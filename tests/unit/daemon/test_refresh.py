@@ -180,12 +180,18 @@ def test_who_asks_for_a_refresh_has_it_at_once_though_one_has_just_failed(
 ) -> None:
     live = started(config)
     live.hears("context settled")
+    when = "SELECT value FROM setting WHERE name = 'crds refreshed'"
+    live.until(lambda: rows(config, when))
+    before = rows(config, when)
     double.faults = Faults(status=500)
     ask(config, Refresh())
     live.hears("context kept")
+    assert rows(config, when) == before
     double.faults, double.contexts["latest"] = Faults(), NEW
     ask(config, Refresh())
     live.hears("context activated", context=NEW)
+    live.until(lambda: rows(config, when) > before)
+    assert rows(config, "SELECT cause FROM alert WHERE gone IS NULL") == []  # news, nothing that lasts
 
 
 def test_a_service_that_stops_ends_its_errands(config: Config, double: CrdsServer) -> None:
