@@ -212,6 +212,15 @@ class Dispatch(TimeOrder):
         if put and work.chained:
             self._line_up_again(work, now)
 
+    def make_again(self, number: int, now: float, reason: str) -> bool:
+        """Put a job once more, just as it was; False if it is in the queue."""
+        job = self.store.get(number)
+        work = work_of(job.payload)
+        again = msgspec.structs.replace(work, edition=max(work.edition + 1, job.id))
+        return job.state is State.DONE and self.store.put(
+            again.job(job.mem_mb, disk_mb=job.disk_mb, feeds=job.feeds, reason=reason), now
+        )
+
     def _follow(self, known: Known, now: float, *, again: bool = False) -> None:
         """Groups that wait for this file have it; its own pipeline is put in the queue."""
         value = encode(Input(known.path, known.sha256, again=again))

@@ -186,6 +186,7 @@ def _retry(request: Retry, desk: Desk) -> Answer:
         raise CommandError(str(error)) from error
     numbers = [row["id"] for row in known["jobs"]]
     begun = [n for n in numbers if desk.store.revive(n, now) or desk.store.hasten(n, now)]
+    begun += [n for n in ask.lost(numbers) if desk.dispatch.make_again(n, now, "its product is gone")]
     released = [path for path in ask.refused_paths(request.file) if desk.records.release(path)]
     if not begun and not released:
         states = ", ".join(f"job {row['id']} is {row['state']}" for row in known["jobs"]) or "no job takes it"

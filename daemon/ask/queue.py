@@ -1,6 +1,8 @@
 """Of the queue: dead letters, stages that are paused, what a product was made of and how."""
 
 import json
+from collections.abc import Iterable
+from pathlib import Path
 
 from calwebbd.daemon.ask.reader import Answer, Reader, Unknown, asked
 from calwebbd.stages.names import split_suffix
@@ -26,6 +28,11 @@ class Queue(Reader):
 
     def refused_paths(self, file: str) -> list[str]:
         return [row["path"] for row in self._all("refused_paths", **asked(file))]
+
+    def lost(self, jobs: Iterable[int]) -> list[int]:
+        """Which of these jobs have made current products that are no longer there."""
+        rows = self._all("makers_of", jobs=json.dumps(list(jobs)))
+        return sorted({row["job"] for row in rows if not Path(row["path"]).exists()})
 
     def groups_called(self, name: str) -> list[str]:
         """Associations by their name (``image3:jw…``), that of the product, or of a file it makes."""

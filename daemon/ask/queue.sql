@@ -32,6 +32,12 @@ SELECT job.id, job.payload, activity.id AS activity, activity.code FROM generate
 JOIN activity ON activity.id = generated.activity JOIN job ON job.id = activity.job
 WHERE generated.entity = :entity ORDER BY activity.id DESC LIMIT 1
 
+-- name: makers_of
+-- Jobs, and their products that are current.
+SELECT max(activity.job) AS job, file.path FROM activity JOIN generated ON generated.activity = activity.id
+JOIN file ON file.path = generated.path AND file.entity = generated.entity AND file.origin = 'product'
+WHERE activity.job IN (SELECT value FROM json_each(:jobs)) GROUP BY file.path ORDER BY file.path
+
 -- name: made_by
 -- All products of an attempt.
 SELECT generated.path, generated.entity AS sha256, entity.kind FROM generated

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import fake_calibration as fake
 import msgspec
 import pytest
 
+from calwebbd.daemon import channel
 from calwebbd.daemon.ask import asking
 from calwebbd.daemon.commands.products import tell
 from calwebbd.daemon.config import Associations, Config, Crds, Folders, Rule, Watch, Workers
 from calwebbd.daemon.database import open_store
 from calwebbd.daemon.dispatch import Dispatch
+from calwebbd.daemon.errors import CommandError
 from calwebbd.daemon.intake import Seen
+from calwebbd.daemon.operators import Release, Retry
 from calwebbd.daemon.records import Known, Records
 from calwebbd.daemon.service import Service
 from calwebbd.daemon.terms import Terms
@@ -148,8 +152,6 @@ def test_without_its_science_nothing_is_made(config: Config) -> None:
 
 
 def test_a_background_that_will_not_come_is_named_and_its_exposure_can_be_released(config: Config) -> None:
-    from calwebbd.daemon import channel
-    from calwebbd.daemon.operators import Release
 
     associate(config, "image2", ROOT, science=RATE[1], background=RATE[2])
     expose(config, 1)
@@ -208,6 +210,32 @@ def test_the_hard_clock_stands_while_a_member_is_ours_to_make(tmp_path: Path) ->
     assert "the hard clock runs until 1970-01-01 02:47:40" in reason()
     assert dispatch.assemble(10060.0)
     store.close()
+
+
+def test_a_background_that_was_deleted_is_made_again_by_retry(config: Config) -> None:
+    associate(config, "image2", ROOT, science=RATE[1], background=[RATE[2], RATE[3]])
+    expose(config, 1)
+    expose(config, 2)
+    run_once(config)
+    (config.folders.output / RATE[2]).unlink()
+    expose(config, 3)
+    run_once(config)
+    assert data(config, CAL[1]) == ""
+    channel.ask(config, Retry(file=RATE[2]))
+    with pytest.raises(CommandError, match="job 7 is ready"):
+        channel.ask(config, Retry(file=RATE[2]))
+    run_once(config)
+    with suppress(CommandError):  # it was tried in time
+        channel.ask(config, Retry(file=CAL[1]))
+    run_once(config)
+    assert data(config, RATE[2]) == "rate(light2)"
+    assert data(config, CAL[1]) == "cal(rate(light1)+background=rate(light2)+background=rate(light3))"
+    with pytest.raises(CommandError, match="there is nothing to try again"):
+        channel.ask(config, Retry(file=RATE[2]))
+    (config.folders.output / RATE[2]).unlink()
+    channel.ask(config, Retry(file=fake.name(2)))
+    run_once(config)
+    assert data(config, RATE[2]) == "rate(light2)"
 
 
 @pytest.fixture
