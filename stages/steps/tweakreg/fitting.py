@@ -21,6 +21,7 @@ from calwebbd.stages.steps.assign_wcs import corners
 Array = NDArray[np.float64]
 Geometry = Literal["shift", "rshift", "rscale", "general"]
 CHANCE = 0.5  # of the tolerance; pairs that chance brought together have an rms of 0.7
+FREE: dict[str, int] = {"shift": 2, "rshift": 3, "rscale": 4, "general": 6}  # numbers that a geometry fits
 LOG = logging.getLogger("tweakwcs")  # it tells each step it takes; what matters is in the notes
 LOG.addHandler(logging.NullHandler())
 LOG.propagate = False
@@ -157,7 +158,7 @@ def _check(group: Any, reference: Any, fitting: Fitting) -> None:
     sources without counterpart say nothing, and those that find theirs say much.
     """
     info = group[0].fit_info
-    if info["rmse"] > CHANCE * fitting.tolerance:
+    if info["rmse"] > chance(int(np.count_nonzero(info["fitmask"])), fitting.fitgeometry) * fitting.tolerance:
         raise NotBetter(f"{WORSE}: its rms of {info['rmse']:.2f} arcsec is that of chance pairs")
     positions, nearest = _positions(group), KDTree(_positions(reference))
     limit = max(fitting.sigma * info["rmse"], NOTHING)
@@ -168,6 +169,15 @@ def _check(group: Any, reference: Any, fitting: Fitting) -> None:
     before, after = rms(positions), rms(positions @ info["matrix"].T + info["shift"])
     if after >= before:
         raise NotBetter(f"{WORSE}: rms {after:.1f} mas with it, {before:.1f} mas without")
+
+
+def chance(pairs: int, geometry: Geometry) -> float:
+    """The rms, in units of the tolerance, above which a fit is one of chance pairs.
+
+    Of few pairs any fit makes less: the coordinates' variance loses the share of numbers that are fitted.
+    """
+    left = 1 - FREE[geometry] / (2 * pairs)
+    return CHANCE * float(np.sqrt(left)) if left > 0 else CHANCE
 
 
 def _restore(group: Any, wcs: Sequence[Any]) -> None:

@@ -19,6 +19,7 @@ from calwebbd.stages.step import Failed, Skip
 from calwebbd.stages.steps.assign_wcs import footprint
 from calwebbd.stages.steps.tweakreg import tweakreg
 from calwebbd.stages.steps.tweakreg.background import background
+from calwebbd.stages.steps.tweakreg.fitting import chance
 from calwebbd.stages.steps.tweakreg.sources import FinderParams, catalog_files, find_sources
 from calwebbd.stages.steps.tweakreg.stars import Shape, find_stars
 
@@ -275,6 +276,13 @@ def test_a_fit_to_chance_pairs_is_not_taken(tmp_path: Path) -> None:
     tweakreg(images, use_custom_catalogs=True, **SMALL | {"tolerance": 0.2})
     assert images[1].wcs is before
     assert "not better than the pointing" in outcome(images[1])
+
+
+def test_the_rms_of_chance_is_less_where_few_pairs_are_fitted() -> None:
+    assert chance(2, "shift") == pytest.approx(0.5 * np.sqrt(0.5))
+    assert chance(9, "rshift") == pytest.approx(0.5 * np.sqrt(15 / 18))
+    assert chance(1000, "general") == pytest.approx(0.5, rel=0.01)
+    assert chance(3, "general") == 0.5  # such a fit leaves nothing
 
 
 def test_a_fit_is_not_taken_where_the_pointing_is_better(tmp_path: Path) -> None:
