@@ -15,6 +15,7 @@ TRIALS: dict[str, list[dict[str, Any]]] = {
         {"fitgeometry": "rscale"},
         {"fitgeometry": "general"},
         {"starfinder": "dao"},
+        {"starfinder": "dao", "sharplo": 0.3, "sharphi": 0.8, "roundlo": -0.5, "roundhi": 0.5},
         {"starfinder": "segmentation"},
         {"starfinder": "segmentation", "deblend": False, "connectivity": "4", "npixels": 20},
         {"snr_threshold": 30.0},
