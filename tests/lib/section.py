@@ -21,9 +21,9 @@ def kept(page: Path, heading: str) -> str:
     return f"{found}{rest}"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Markdown; the first column is text, the others are numbers."""
-    lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]], texts: int = 1) -> str:
+    """Markdown; the first columns are text, the others are numbers."""
+    lines = [f"| {' | '.join(head)} |", "|---" * texts + "|" + "--:|" * (len(head) - texts)]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 
 

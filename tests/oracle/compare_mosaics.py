@@ -280,13 +280,13 @@ def table(results: Mapping[str, dict[str, Any]], steps: Iterable[str] = ()) -> s
                 " / ".join(
                     dict.fromkeys(DASH if each is None else f"{each:.1f}" for each in result["stars"])
                 ),
-                f"{result['apart']:.1g}" if result["apart"] else "=",
+                f"{result['apart']:{'.0f' if result['apart'] > 1 else '.1g'}}" if result["apart"] else "=",
                 flags,
                 *(cell(cells.get(kind)) for kind in COLUMNS),
                 "; ".join(f"{kind} {found}" for kind, found in others.items()),
             )
         )
-    return section.table(HEAD, rows)
+    return section.table(HEAD, rows, texts=2)
 
 
 def main() -> int:
