@@ -97,9 +97,11 @@ class Why(Reader):
         for job in self._all("under_way", root=root, pipelines=json.dumps(list(STAGES))):
             if job["state"] != "done":
                 stops = self._all("pause_of", stage=job["pipeline"]) if job["state"] == "ready" else []
-                reasons = [job["reason"], *(f"its stage is paused: {row['reason']}" for row in stops)]
-                told = "; ".join(reason.removesuffix(": ") for reason in reasons if reason)
-                why = f" ({told})" if told else ""
+                paused = [
+                    ", its stage is paused" + (f" ({r['reason']})" if r["reason"] else "") for r in stops
+                ]
+                why = f" ({job['reason']})" if job["reason"] else ""
+                why += "".join(paused[:1])
                 return f"is on its way: {job['pipeline']} is {job['state']}{why}"
         for refused in self._all("refused_like", pattern=f"{_literal(root)}_*"):
             return f"{refused['path']} is in quarantine: {refused['reason']}"

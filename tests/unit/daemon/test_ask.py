@@ -147,7 +147,7 @@ def test_why_tells_that_what_a_member_is_made_by_is_paused(config: Config) -> No
     with closing(open_store(config.folders.database)) as store:
         store.pause("image2", "a long day", 0.0)
     because = ask(config, lambda it: it.why(MOSAIC))["because"]
-    told = "is on its way: image2 is ready (copy: there is no paper; its stage is paused: a long day)"
+    told = "is on its way: image2 is ready (copy: there is no paper), its stage is paused (a long day)"
     assert because[1].endswith(told)
 
 

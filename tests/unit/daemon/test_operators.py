@@ -387,7 +387,7 @@ def test_an_exposure_that_waits_for_its_predecessor_says_so_and_is_released(
     first, second = (fake.name(n).removesuffix("_uncal.fits") for n in (1, 2))
     why = say("why", fake.name(2))
     assert why["verdict"] == "waits"
-    told = f"waits for its predecessor {first} (is on its way: detector1 is ready)"
+    told = f"waits for its predecessor {first} (is on its way: detector1 is ready, its stage is paused)"
     assert any(told in line for line in why["because"])
     (held,) = say("status")["held"]
     assert (held["subject"], held["reason"]) == (
