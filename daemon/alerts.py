@@ -63,6 +63,11 @@ class Alerts:
             {"cause": cause, "now": time.time()},
         )
 
+    def lasting(self, start: str) -> list[str]:
+        """Causes that begin so and are not gone."""
+        query = "SELECT cause FROM alert WHERE gone IS NULL AND substr(cause, 1, :n) = :start ORDER BY cause"
+        return [row["cause"] for row in self._connection.execute(query, {"n": len(start), "start": start})]
+
     def _deliver(self, event: str, text: str, instruments: Collection[str]) -> None:
         for each in self.subscribers:
             if wants(each, event, instruments):

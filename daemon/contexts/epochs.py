@@ -148,6 +148,13 @@ class Epochs:
                 entry["files"].append(row["product"])
         return list(found.values())
 
+    def made_with(self, references: Iterable[str]) -> dict[str, list[str]]:
+        """Products that are current, by the references that they were made with: of these only."""
+        found: dict[str, list[str]] = {}
+        for row in self._all("made_with", references=msgspec.json.encode(list(references)).decode()):
+            found.setdefault(row["reference"], []).append(row["product"])
+        return found
+
     def _do(self, statement: str, **values: object) -> None:
         self._connection.execute(_SQL[statement], values)
 

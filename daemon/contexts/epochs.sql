@@ -108,3 +108,14 @@ SELECT activity.id AS attempt, job.id AS job, job.subject, activity.pipeline, ac
 FROM used JOIN activity ON activity.id = used.activity JOIN job ON job.id = activity.job
 LEFT JOIN generated ON generated.activity = activity.id
 WHERE used.entity = :entity AND activity.ended >= :since ORDER BY activity.id, generated.path
+
+-- name: made_with
+-- Products that are current, by references that they were made with, of some.
+SELECT DISTINCT entity.name AS reference, substr(job.subject, instr(job.subject, ':') + 1) AS product
+FROM used JOIN entity ON entity.id = used.entity
+JOIN activity ON activity.id = used.activity JOIN job ON job.id = activity.job
+WHERE used.entity IN (SELECT 'crds:' || value FROM json_each(:references))
+AND EXISTS (SELECT 1 FROM generated JOIN file ON file.path = generated.path AND file.entity = generated.entity
+            JOIN entity AS made ON made.id = file.entity AND made.kind != 'asn'
+            WHERE generated.activity = activity.id AND file.origin = 'product')
+ORDER BY reference, product

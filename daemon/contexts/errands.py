@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import re
 import signal
 import sys
@@ -20,7 +21,7 @@ from typing import Any
 import msgspec
 
 from calwebbd.daemon.contexts.epochs import Change
-from calwebbd.stages.crds import cache, keep, literal_context
+from calwebbd.stages.crds import BAD_FILES, cache, keep, literal_context
 from calwebbd.stages.crds.damage import Damaged
 from calwebbd.stages.crds.fetch import Fetcher
 from calwebbd.stages.crds.ledger import Corrupt
@@ -43,9 +44,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an errand; `doubt` is why nothing did."""
+    """What came of an errand; `doubt` is why nothing did. bad : files that must not be used"""
 
     change: Change | None = None
+    bad: tuple[str, ...] = ()
     damaged: tuple[Damaged, ...] = ()
     verified: int = 0
     doubt: str = ""
@@ -56,12 +58,13 @@ def refresh(asked: Asked) -> Answer:
     fetcher = _fetcher()
     context = _resolve(asked, fetcher)
     sums = keep.keep_context(context, fetcher)
-    bad = sorted(_bad(fetcher) & sums.keys())
-    if bad:
-        raise ReferenceMissing(f"{context} has rules on the list of bad files: {', '.join(bad)}")
+    bad = _bad(fetcher)
+    if rules := sorted(bad & sums.keys()):
+        raise ReferenceMissing(f"{context} has rules on the list of bad files: {', '.join(rules)}")
     if fetcher is not None and cache.writable():
         keep.remember(fetcher.info)
-    return Answer(change=compared(context, asked.database, _digest(sums)))
+    forbidden = sorted(bad.union(os.environ.get(BAD_FILES, "").split()))
+    return Answer(change=compared(context, asked.database, _digest(sums)), bad=tuple(forbidden))
 
 
 def compare(asked: Asked) -> Answer:

@@ -36,7 +36,7 @@ Tell = Callable[..., None]
 
 @dataclass(frozen=True)
 class Returned:
-    """An errand has ended; answer : as `errands.Answer` has it."""
+    """An errand has ended; answer : as `errands.Answer` has it, or only its `doubt`."""
 
     errand: str
     answer: Mapping[str, Any]
@@ -101,10 +101,9 @@ class Keeper:
 
     def hasten(self) -> None:
         """Refresh now, though it was done today, or failed just before."""
-        now = time.time()
         self._failed.clear()
         self._asked = True  # until it succeeds; when it last did stays on record
-        self.tick(now)
+        self.tick(time.time())
 
     def _may_compare(self, now: float) -> bool:
         free = not self._running.keys() & {"refresh", "compare"}
@@ -179,6 +178,7 @@ class Keeper:
             return
         self._refreshed(msgspec.convert(answer["change"], Change), now)
         if message.errand == "refresh":  # last: else a kill would cost a day
+            self._forbid(answer["bad"])
             self._dispatch.records.set("crds refreshed", str(now), now)
             self._asked = False
 
@@ -210,6 +210,16 @@ class Keeper:
         self._tell("context kept", context=context, reason=reason)
         self._alerts.tell(errand, "crds", f"{DOUBTS[errand]}, {context} stays in force: {reason}", ())
 
+    def _forbid(self, bad: Iterable[str]) -> None:
+        """Files that must not be used: tell which products are there that were made with each."""
+        users = self.epochs.made_with(bad)
+        for name, products in users.items():
+            text = f"{name} is on the list of bad files. Made with it: {', '.join(products)}"
+            self._alerts.tell(f"bad {name}", "bad", text, name.split("_")[1:2])
+        for cause in self._alerts.lasting("bad "):
+            if cause.removeprefix("bad ") not in users:
+                self._alerts.clear(cause)
+
     def damaged(self, found: Iterable[Damaged]) -> None:
         """Corrupt references: tell of them, and of what was made with each since it was last well."""
         for each in found:
@@ -239,7 +249,7 @@ class Keeper:
             answer = {"doubt": f"it took longer than {LONGEST_S / 3600:.0f} h"}
         except (OSError, msgspec.DecodeError):
             answer = {"doubt": f"its process ended with exit code {process.wait()} and no answer"}
-        self._post(Returned(errand, {"damaged": [], "verified": 0, "change": None, "doubt": ""} | answer))
+        self._post(Returned(errand, answer))
 
 
 def first_context(config: Config, active: Epoch | None) -> str:

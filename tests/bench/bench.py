@@ -106,7 +106,9 @@ class Bench:
             for _ in range(self.runs + (not self.first)):
                 for who in ("theirs", "ours"):  # to replace a file waits for the disk
                     shutil.rmtree(self.folder / who, ignore_errors=True)
+                os.sync()  # what others have written is not waited for
                 theirs.append(there.ask("run", output_dir=self.folder / "theirs", steps=steps, **request))
+                os.sync()
                 ours.append(here.ask("run", output_dir=self.folder / "ours", **request))
         rows = list(_rows(pipeline, what, theirs[-self.runs :], ours[-self.runs :]))
         print(*rows, sep="\n", file=sys.stderr)  # should a later case fail

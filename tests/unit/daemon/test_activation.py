@@ -74,7 +74,7 @@ def live(config: Config, fuse: Fuse) -> None:
         def start(errand: str, context: str | None = None) -> bool:
             asked = {"context": context or "latest", "active": dispatch.terms.context}
             asked |= {"database": str(config.folders.database)}
-            empty = {"damaged": [], "verified": 0, "change": None, "doubt": ""}
+            empty = {"damaged": [], "verified": 0, "change": None, "bad": [], "doubt": ""}
             answer = msgspec.json.decode(errands.main(errand, msgspec.json.encode(asked)))
             keeper.returned(Returned(errand, empty | answer), NOW)
             return True

@@ -149,6 +149,23 @@ def test_nobody_has_to_be_asked_to_go_back(night: Config, double: CrdsServer) ->
     assert rows(night, "SELECT cause FROM alert WHERE gone IS NULL AND event = 'crds'") == [("refresh",)]
 
 
+def test_who_was_made_with_a_file_that_is_found_to_be_bad_is_told_of(
+    night: Config, double: CrdsServer
+) -> None:
+    night = asked_for(night, "auto")
+    run_once(night)
+    double.bad_files.append(GAIN)
+    forget_refresh(night)
+    run_once(night)
+    told = "SELECT text, gone IS NULL FROM alert WHERE event = 'bad'"
+    listed = ", ".join(f"{ROOT}{n}" for n in "12")
+    assert rows(night, told) == [(f"{GAIN} is on the list of bad files. Made with it: {listed}", 1)]
+    double.bad_files.clear()
+    forget_refresh(night)
+    run_once(night)
+    assert [gone for _, gone in rows(night, told)] == [0]
+
+
 def spoil(content: bytes, size: int | None = None) -> Path:
     """The gain in the cache is another than it was."""
     path = cache.place(GAIN)
