@@ -25,7 +25,7 @@ class Files(Reader):
             "jobs": jobs,
             "in_hand": self._all("in_hand"),
             "held": self._all("held"),
-            "later": self._all("later", now=time.time()),
+            "later": self._all("tried_later", now=time.time()),
             "dead": self._all("dead"),
             "associations": self._all("groups"),
             "quarantined": len(self._all("quarantined")),

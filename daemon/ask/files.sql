@@ -16,7 +16,7 @@ WHERE worker IS NOT NULL ORDER BY changed_at
 SELECT id, stage AS pipeline, subject, reason, changed_at AS since FROM job
 WHERE state = 'ready' AND held = 1 ORDER BY id LIMIT 100
 
--- name: later
+-- name: tried_later
 -- What is tried again later, and why: it waits for a reference, an input, or after a failure.
 SELECT id, stage AS pipeline, subject, reason, not_before AS due, changed_at AS since FROM job
 WHERE state = 'ready' AND due = 0 AND held = 0 AND not_before > :now ORDER BY not_before LIMIT 100

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from calwebbd.daemon import heartbeat
-from calwebbd.daemon.ask import Ask, Unknown, asking
+from calwebbd.daemon.ask import Ask, Unknown, asking, reader
 from calwebbd.daemon.commands.ask import _status as show_status
 from calwebbd.daemon.commands.asking import when
 from calwebbd.daemon.config import Associations, Config, Crds, Folders, Watch, Workers
@@ -23,6 +23,7 @@ from calwebbd.daemon.records import Records
 from calwebbd.daemon.service import Service
 from calwebbd.queues import retry
 from calwebbd.queues.job import NewJob
+from calwebbd.queues.sql import statements
 from calwebbd.queues.store import connect
 from calwebbd.stages.errors import ReferenceMissing
 
@@ -392,3 +393,9 @@ def test_a_database_that_may_not_be_read_says_who_may(
     monkeypatch.setattr("calwebbd.daemon.ask.connect", refuse)
     with pytest.raises(Unknown, match="the user of the service and root may read it"), asking(tmp_path):
         pass
+
+
+def test_each_statement_has_a_name_of_its_own() -> None:
+    files = Path(reader.__file__).parent.glob("*.sql")
+    names = [name for file in files for name in statements(file.read_text())]
+    assert len(names) == len(set(names)) > 0
